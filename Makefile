@@ -1,0 +1,42 @@
+# Every target sets up what it needs in .venv, so that no global install is touched.
+PYTHON ?= python3
+EXTRAS ?= test
+BIN := .venv/bin
+DEMO := build/demo
+
+.PHONY: demo test lint goldens bench clean
+
+demo: .venv/demo
+	@mkdir -p $(DEMO)
+	$(BIN)/bpcompile specs/digits.json -o $(DEMO)/digits.py
+	$(BIN)/python $(DEMO)/digits.py train --data specs/data/digits.npz --weights-out $(DEMO)/digits.safetensors
+	$(BIN)/python $(DEMO)/digits.py evaluate --data specs/data/digits.npz --weights-in $(DEMO)/digits.safetensors
+
+test: .venv/$(EXTRAS)
+	$(BIN)/python -m pytest
+
+lint: .venv/$(EXTRAS)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+goldens: .venv/$(EXTRAS)
+	$(BIN)/python -m pytest tests/test_goldens.py --update-goldens
+	git diff --stat tests/goldens
+
+bench: .venv/bench
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python bench/steps.py
+
+# One stamp per set of extras; a changed pyproject.toml installs again.
+.venv/demo: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bpcompile needs Python 3.11 or newer; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/%: .venv/demo pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf .venv build

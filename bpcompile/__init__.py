@@ -1,0 +1,57 @@
+"""Compile a JSON network spec into a standalone trainer with BP1-BP4 written out.
+
+>>> from bpcompile import compile_spec
+>>> text = compile_spec("specs/xor.json")
+
+The functions of the pipeline are importable from here and loaded on first use, so
+that `import bpcompile` and `bpcompile --version` cost nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bpcompile.api import compile_spec, load_spec
+    from bpcompile.errors import SpecError, SpecErrors, UserError
+    from bpcompile.lower import lower
+    from bpcompile.plan import Plan
+    from bpcompile.render import render
+    from bpcompile.spec import NetworkSpec
+    from bpcompile.target import Target, load_target
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "NetworkSpec",
+    "Plan",
+    "SpecError",
+    "SpecErrors",
+    "Target",
+    "UserError",
+    "__version__",
+    "compile_spec",
+    "load_spec",
+    "load_target",
+    "lower",
+    "render",
+]
+
+_HOMES = {
+    "NetworkSpec": "spec",
+    "Plan": "plan",
+    "SpecError": "errors",
+    "SpecErrors": "errors",
+    "Target": "target",
+    "UserError": "errors",
+    "compile_spec": "api",
+    "load_spec": "api",
+    "load_target": "target",
+    "lower": "lower",
+    "render": "render",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

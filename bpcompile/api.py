@@ -1,0 +1,48 @@
+"""The pipeline as functions: a spec in, the text of a module out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bpcompile.lower import lower
+from bpcompile.render import render
+from bpcompile.source import Document, override, read_file
+from bpcompile.spec import NetworkSpec
+from bpcompile.target import default_target_name, load_target
+from bpcompile.validate import validate
+
+
+def load_document(spec: str | Path, overrides: Iterable[str] = ()) -> Document:
+    """A spec file ("-": standard input) with `PATH=VALUE` overrides, not yet checked.
+
+    Raises UserError where the file cannot be read, SpecErrors where it is not JSON
+    (or TOML, by its suffix).
+    """
+    document = read_file(str(spec))
+    for assignment in overrides:
+        document = override(document, assignment)
+    return document
+
+
+def load_spec(spec: str | Path, overrides: Iterable[str] = ()) -> NetworkSpec:
+    """A spec file, read and checked.
+
+    Raises UserError where the file cannot be read, SpecErrors with every mistake and
+    its place where it is wrong.
+    """
+    return validate(load_document(spec, overrides))
+
+
+def compile_spec(
+    spec: str | Path,
+    target: str | None = None,
+    overrides: Iterable[str] = (),
+    library: bool = False,
+) -> str:
+    """The text of the module for a spec file; `target` is the default one if None.
+
+    Raises what `load_spec` and `load_target` raise.
+    """
+    plan = lower(load_spec(spec, overrides))
+    return render(plan, load_target(target or default_target_name()), library)

@@ -1,0 +1,167 @@
+"""What is wrong with a spec, where it stands, and the one way to print it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MAX_SHOWN_ERRORS = 20
+MAX_LINE = 100
+MAX_QUOTED = 40
+MAX_NEAREST = 64
+
+
+@dataclass(frozen=True)
+class Place:
+    """A stretch of one source line.
+
+    `line` and `column` count from 1, columns in characters (code points). `text` is
+    the whole line without its end. `width` is the number of characters meant: at
+    least 1, and not beyond the line's end unless the place is that end itself.
+    """
+
+    file: str
+    line: int
+    column: int
+    text: str
+    width: int
+
+
+@dataclass(frozen=True)
+class SpecError:
+    """One mistake. `path` is a JSON pointer (RFC 6901), "" for the whole spec."""
+
+    path: str
+    place: Place
+    code: str
+    message: str
+    hint: str = ""
+
+
+class SpecErrors(Exception):
+    """All mistakes found in one run, sorted by place; `str()` is the text to print."""
+
+    def __init__(self, errors: Iterable[SpecError]) -> None:
+        self.errors: tuple[SpecError, ...] = tuple(sorted(errors, key=_order))
+        super().__init__(self.errors)
+
+    def __str__(self) -> str:
+        lines = [format_error(error) for error in self.errors[:MAX_SHOWN_ERRORS]]
+        more = len(self.errors) - MAX_SHOWN_ERRORS
+        if more > 0:
+            lines.append(f"... and {more} more error{'s' if more > 1 else ''}")
+        return "\n".join(lines)
+
+
+class UserError(Exception):
+    """Anything else that the user can mend: a message of one line, exit code 2."""
+
+
+def _order(error: SpecError) -> tuple[str, int, int]:
+    return error.place.file, error.place.line, error.place.column
+
+
+def printable(text: str) -> str:
+    r"""Text that is safe on a terminal: everything `str.isprintable` refuses becomes
+    \xNN, \uNNNN or \UNNNNNNNN (control and format characters, bidi controls, lone
+    surrogates, separators other than the space)."""
+    if text.isprintable():
+        return text
+    return "".join(map(_cell, text))
+
+
+def _cell(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def quote(value: object) -> str:
+    """How a JSON value is echoed in a message: at most 40 characters of a string or
+    number, and the bare kind of an object or array."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "an array"
+    if isinstance(value, str):
+        # Cut first: what follows may be megabytes.
+        head = value[:MAX_QUOTED].replace("\\", "\\\\").replace('"', '\\"')
+        dots = "..." if len(value) > MAX_QUOTED else ""
+        return f'"{printable(head)}{dots}"'
+    text = str(value)
+    return printable(text[:MAX_QUOTED]) + ("..." if len(text) > MAX_QUOTED else "")
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The word of `words` that `word` was probably meant to be, or None.
+
+    Case does not count. Words of more than 64 characters have no nearest word,
+    because difflib takes quadratic time.
+    """
+    if len(word) > MAX_NEAREST:
+        return None
+    # Imported here because only a failing run needs it.
+    from difflib import get_close_matches
+
+    folded = {known.casefold(): known for known in sorted(words)}
+    meant = word.casefold()
+    # A swap of two letters in a short word scores too low for any sensible cut-off
+    # ("um" for "mu": 0.5).
+    cutoff = 0.65 if len(meant) <= 4 else 0.7
+    found = get_close_matches(meant, folded, n=1, cutoff=cutoff) or [
+        known for known in folded if meant and sorted(known) == sorted(meant)
+    ]
+    return folded[found[0]] if found else None
+
+
+def format_error(error: SpecError) -> str:
+    """The three lines of an error, without a line end: `file:line:column:
+    error[code]: message; hint`, the source line, and carets under the place."""
+    place = error.place
+    message = f"{error.message}; {error.hint}" if error.hint else error.message
+    head = f"{place.file}:{place.line}:{place.column}: error[{error.code}]: {message}"
+    source, offset, width = _excerpt(place)
+    carets = " " * offset + "^" * width
+    return f"{printable(head)}\n{f'    {source}'.rstrip()}\n    {carets}"
+
+
+def _excerpt(place: Place) -> tuple[str, int, int]:
+    """The source line as shown, with the offset and the width of the carets in it."""
+    begin = place.column - 1
+    # White space is stripped only up to the place, which may stand in it.
+    lead = len(place.text[:begin]) - len(place.text[:begin].lstrip(" \t"))
+    text = place.text[lead:]
+    begin -= lead
+    # A line may be megabytes long; only what can be shown is looked at.
+    low = max(0, begin - MAX_LINE)
+    cells = [_cell(c) for c in text[low : begin + MAX_LINE + 1].replace("\t", " ")]
+    at = begin - low
+    first, last = 0, len(cells)
+    if low > 0 or len("".join(cells)) > MAX_LINE:
+        first = _reach(cells[:at][::-1], MAX_LINE // 2 - 3)
+        first = at - first
+        room = MAX_LINE - len("".join(cells[first:at])) - 6
+        last = at + _reach(cells[at:], room)
+    left = "..." if low + first > 0 else ""
+    right = "..." if low + last < len(text) else ""
+    offset = len(left) + len("".join(cells[first:at]))
+    marked = "".join(cells[at : min(last, at + place.width)])
+    source = left + "".join(cells[first:last]) + right
+    return source, offset, max(1, len(marked))
+
+
+def _reach(cells: list[str], room: int) -> int:
+    """How many of the cells fit into `room` columns."""
+    used = 0
+    for count, cell in enumerate(cells):
+        used += len(cell)
+        if used > room:
+            return count
+    return len(cells)

@@ -1,0 +1,324 @@
+"""A small frozen expression tree: build, evaluate, differentiate, spell.
+
+A tree is written with Python's own operators over `Var` and `Const` and the
+functions below (`exp(-z)`, `where(z > 0, z, 0)`), and holds nothing else than the
+primitives of `PRIMITIVES`, a closed list that every target spells once. Trees keep
+the shape they were written in: `(g * a) * (1 - a)` is rounded alike everywhere.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+Number = float | complex
+
+
+class Expr:
+    """Any node; its operators build trees."""
+
+    def __add__(self, other: Expr | float) -> Expr:
+        return Apply("add", (self, wrap(other)))
+
+    def __radd__(self, other: float) -> Expr:
+        return Apply("add", (wrap(other), self))
+
+    def __sub__(self, other: Expr | float) -> Expr:
+        return Apply("sub", (self, wrap(other)))
+
+    def __rsub__(self, other: float) -> Expr:
+        return Apply("sub", (wrap(other), self))
+
+    def __mul__(self, other: Expr | float) -> Expr:
+        return Apply("mul", (self, wrap(other)))
+
+    def __rmul__(self, other: float) -> Expr:
+        return Apply("mul", (wrap(other), self))
+
+    def __truediv__(self, other: Expr | float) -> Expr:
+        return Apply("div", (self, wrap(other)))
+
+    def __rtruediv__(self, other: float) -> Expr:
+        return Apply("div", (wrap(other), self))
+
+    def __pow__(self, other: Expr | float) -> Expr:
+        return Apply("pow", (self, wrap(other)))
+
+    def __neg__(self) -> Expr:
+        return Apply("neg", (self,))
+
+    def __lt__(self, other: Expr | float) -> Expr:
+        return Apply("lt", (self, wrap(other)))
+
+    def __le__(self, other: Expr | float) -> Expr:
+        return Apply("le", (self, wrap(other)))
+
+    def __gt__(self, other: Expr | float) -> Expr:
+        return Apply("gt", (self, wrap(other)))
+
+    def __ge__(self, other: Expr | float) -> Expr:
+        return Apply("ge", (self, wrap(other)))
+
+
+@dataclass(frozen=True)
+class Var(Expr):
+    """A name; `scalar` if it is one number rather than one per neuron and example."""
+
+    name: str
+    scalar: bool = False
+
+
+@dataclass(frozen=True)
+class Const(Expr):
+    value: float
+
+
+@dataclass(frozen=True)
+class Apply(Expr):
+    """A primitive of `PRIMITIVES` applied to its arguments."""
+
+    primitive: str
+    args: tuple[Expr, ...]
+
+
+def wrap(value: Expr | float) -> Expr:
+    return value if isinstance(value, Expr) else Const(value)
+
+
+def _builder(name: str) -> Callable[..., Expr]:
+    def build(*args: Expr | float) -> Expr:
+        return Apply(name, tuple(wrap(arg) for arg in args))
+
+    return build
+
+
+exp, log, log1p, expm1 = map(_builder, ("exp", "log", "log1p", "expm1"))
+tanh, sin, cos, sqrt = map(_builder, ("tanh", "sin", "cos", "sqrt"))
+abs_, sign, max_, min_ = map(_builder, ("abs", "sign", "max", "min"))
+where = _builder("where")
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One primitive: how tightly it binds, its value, its partial derivatives.
+
+    `precedence` is that of an infix sign (larger binds tighter), 0 for a call.
+    `derivatives` takes the arguments and gives one partial derivative for each.
+    """
+
+    precedence: int
+    evaluate: Callable[..., Number]
+    derivatives: Callable[..., tuple[Expr, ...]]
+
+
+def _real(value: Number) -> float:
+    return value.real
+
+
+def _sign(value: Number) -> float:
+    return float((_real(value) > 0) - (_real(value) < 0))
+
+
+def _by(
+    real: Callable[[float], float], complex_: Callable[[complex], complex]
+) -> Callable[[Number], Number]:
+    return lambda value: complex_(value) if isinstance(value, complex) else real(value)
+
+
+def _log1p(value: complex) -> complex:
+    # log(1 + x) loses the small part of x; ln|1 + x| from its square does not.
+    re, im = value.real, value.imag
+    return complex(0.5 * math.log1p(re * (2 + re) + im * im), math.atan2(im, 1 + re))
+
+
+def _expm1(value: complex) -> complex:
+    re, im = value.real, value.imag
+    grown = math.exp(re)
+    half = math.sin(im / 2)
+    return complex(math.expm1(re) - 2 * grown * half * half, grown * math.sin(im))
+
+
+def _zero(*args: Expr) -> tuple[Expr, ...]:
+    return tuple(Const(0) for _ in args)
+
+
+ADD, MUL, NEG, POW, COMPARE = 10, 20, 30, 40, 5
+
+PRIMITIVES: Mapping[str, Primitive] = {
+    "add": Primitive(ADD, lambda x, y: x + y, lambda x, y: (Const(1), Const(1))),
+    "sub": Primitive(ADD, lambda x, y: x - y, lambda x, y: (Const(1), Const(-1))),
+    "mul": Primitive(MUL, lambda x, y: x * y, lambda x, y: (y, x)),
+    "div": Primitive(MUL, lambda x, y: x / y, lambda x, y: (1 / y, -x / (y * y))),
+    "neg": Primitive(NEG, lambda x: -x, lambda x: (Const(-1),)),
+    # The exponent is a constant wherever a power is differentiated.
+    "pow": Primitive(POW, lambda x, y: x**y, lambda x, y: (y * x ** (y - 1), Const(0))),
+    "exp": Primitive(0, _by(math.exp, cmath.exp), lambda x: (exp(x),)),
+    "log": Primitive(0, _by(math.log, cmath.log), lambda x: (1 / x,)),
+    "log1p": Primitive(0, _by(math.log1p, _log1p), lambda x: (1 / (1 + x),)),
+    "expm1": Primitive(0, _by(math.expm1, _expm1), lambda x: (exp(x),)),
+    "tanh": Primitive(
+        0, _by(math.tanh, cmath.tanh), lambda x: (1 - tanh(x) * tanh(x),)
+    ),
+    "sin": Primitive(0, _by(math.sin, cmath.sin), lambda x: (cos(x),)),
+    "cos": Primitive(0, _by(math.cos, cmath.cos), lambda x: (-sin(x),)),
+    "sqrt": Primitive(0, _by(math.sqrt, cmath.sqrt), lambda x: (0.5 / sqrt(x),)),
+    "abs": Primitive(0, lambda x: x if _real(x) >= 0 else -x, lambda x: (sign(x),)),
+    "sign": Primitive(0, _sign, _zero),
+    "max": Primitive(
+        0,
+        lambda x, y: x if _real(x) >= _real(y) else y,
+        lambda x, y: (wrap(x) > y, wrap(x) <= y),
+    ),
+    "min": Primitive(
+        0,
+        lambda x, y: x if _real(x) <= _real(y) else y,
+        lambda x, y: (wrap(x) < y, wrap(x) >= y),
+    ),
+    "where": Primitive(
+        0,
+        lambda c, x, y: x if _real(c) else y,
+        lambda c, x, y: (
+            Const(0),
+            where(c, Const(1), Const(0)),
+            where(c, Const(0), Const(1)),
+        ),
+    ),
+    # Comparisons give 1 or 0, as a number.
+    "lt": Primitive(COMPARE, lambda x, y: float(_real(x) < _real(y)), _zero),
+    "le": Primitive(COMPARE, lambda x, y: float(_real(x) <= _real(y)), _zero),
+    "gt": Primitive(COMPARE, lambda x, y: float(_real(x) > _real(y)), _zero),
+    "ge": Primitive(COMPARE, lambda x, y: float(_real(x) >= _real(y)), _zero),
+}
+
+
+def evaluate(expr: Expr, values: Mapping[str, Number]) -> Number:
+    """The value of a tree; comparisons, abs, max, min and sign act on real parts."""
+    if isinstance(expr, Const):
+        return expr.value
+    if isinstance(expr, Var):
+        return values[expr.name]
+    assert isinstance(expr, Apply)
+    args = [evaluate(arg, values) for arg in expr.args]
+    return PRIMITIVES[expr.primitive].evaluate(*args)
+
+
+def differentiate(expr: Expr, name: str) -> Expr:
+    """The derivative with respect to the variable `name`, lightly simplified.
+
+    At a kink it takes the side on which the argument is smaller: max(z, 0) has the
+    derivative 0 at z = 0, abs has 0.
+    """
+    if isinstance(expr, Var):
+        return Const(1 if expr.name == name else 0)
+    if not isinstance(expr, Apply):
+        return Const(0)
+    total: Expr = Const(0)
+    partials = PRIMITIVES[expr.primitive].derivatives(*expr.args)
+    for partial, arg in zip(partials, expr.args, strict=True):
+        total = simplify(total + simplify(partial * differentiate(arg, name)))
+    return total
+
+
+def simplify(expr: Expr) -> Expr:
+    """Take out zeros and ones at the root of a tree; arguments stay as they are."""
+    match expr:
+        case Apply("add", (Const(0), x)) | Apply("add" | "sub", (x, Const(0))):
+            return x
+        case Apply("mul", (Const(0), _)) | Apply("mul", (_, Const(0))):
+            return Const(0)
+        case Apply("mul", (Const(1), x)) | Apply("mul" | "div", (x, Const(1))):
+            return x
+        case Apply("mul", (Const(-1), x)) | Apply("mul", (x, Const(-1))):
+            return -x
+    return expr
+
+
+def substitute(expr: Expr, replacements: Mapping[str, Expr]) -> Expr:
+    """The tree with every variable named in `replacements` replaced."""
+    if isinstance(expr, Var):
+        return replacements.get(expr.name, expr)
+    if isinstance(expr, Apply):
+        args = tuple(substitute(arg, replacements) for arg in expr.args)
+        return Apply(expr.primitive, args)
+    return expr
+
+
+def variables(expr: Expr) -> Iterator[Var]:
+    """Every occurrence of a variable, from left to right."""
+    if isinstance(expr, Var):
+        yield expr
+    elif isinstance(expr, Apply):
+        for arg in expr.args:
+            yield from variables(arg)
+
+
+def operations(expr: Expr) -> int:
+    """How many primitives a tree applies."""
+    if not isinstance(expr, Apply):
+        return 0
+    return 1 + sum(operations(arg) for arg in expr.args)
+
+
+def spell(expr: Expr, spelling: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """The text of a tree: `spelling` has "{0} + {1}" or "np.exp({0})" by primitive.
+
+    Brackets stand where the tree's shape needs them: on the left of an infix sign
+    for a looser one, on the right also for an equal one.
+    """
+    return _spell(expr, spelling, names)[0]
+
+
+_ATOM = 1000
+
+
+def _spell(
+    expr: Expr, spelling: Mapping[str, str], names: Mapping[str, str]
+) -> tuple[str, int]:
+    if isinstance(expr, Const):
+        return repr(expr.value), NEG if expr.value < 0 else _ATOM
+    if isinstance(expr, Var):
+        return _named(names.get(expr.name, expr.name))
+    assert isinstance(expr, Apply)
+    form = spelling[expr.primitive]
+    own = PRIMITIVES[expr.primitive].precedence if form[-1] != ")" else 0
+    texts = []
+    for place, arg in enumerate(expr.args):
+        text, binding = _spell(arg, spelling, names)
+        loose = binding < own or (binding == own and place > 0)
+        texts.append(f"({text})" if own and loose else text)
+    return form.format(*texts), own or _ATOM
+
+
+def _named(text: str) -> tuple[str, int]:
+    # A name may stand for a product such as w3.T @ delta3, which binds like one.
+    return text, MUL if " @ " in text else _ATOM
+
+
+#: How the book writes each primitive; the product of two vectors is Hadamard's.
+BOOK: Mapping[str, str] = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} ⊙ {1}",
+    "div": "{0} / {1}",
+    "neg": "-{0}",
+    "pow": "{0}^{1}",
+    "lt": "(1 if {0} < {1} else 0)",
+    "le": "(1 if {0} ≤ {1} else 0)",
+    "gt": "(1 if {0} > {1} else 0)",
+    "ge": "(1 if {0} ≥ {1} else 0)",
+    "exp": "exp({0})",
+    "log": "ln({0})",
+    "log1p": "ln(1 + {0})",
+    "expm1": "exp({0}) - 1",
+    "tanh": "tanh({0})",
+    "sin": "sin({0})",
+    "cos": "cos({0})",
+    "sqrt": "√({0})",
+    "abs": "|{0}|",
+    "sign": "sign({0})",
+    "max": "max({0}, {1})",
+    "min": "min({0}, {1})",
+    "where": "({1} if {0} else {2})",
+}

@@ -1,0 +1,228 @@
+"""What an operator's one entry consists of; the registries are made of these.
+
+Schema, checks, lowering, every target's code, the equation comments and the tests
+follow from the entry, so that nothing else names an operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bpcompile.expr import Expr, Number
+
+
+@dataclass(frozen=True)
+class Map:
+    """`target = value`, for every neuron and example."""
+
+    target: str
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """`target = how of value over the layer's neurons`, one number per example."""
+
+    target: str
+    how: str
+    value: Expr
+
+
+#: Statements in order; the last one's target is the result.
+Body = tuple[Map | Reduce, ...]
+
+#: The reductions a body may use, a closed list like the primitives.
+REDUCTIONS = ("sum", "max")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The values between `low` and `high`, each bound included or not."""
+
+    low: float
+    high: float
+    closed_low: bool = False
+    closed_high: bool = False
+
+    def __contains__(self, other: object) -> bool:
+        """Whether another interval lies within this one."""
+        if not isinstance(other, Interval):
+            return False
+        low = self.low < other.low or (
+            self.low == other.low and (self.closed_low or not other.closed_low)
+        )
+        high = self.high > other.high or (
+            self.high == other.high and (self.closed_high or not other.closed_high)
+        )
+        return low and high
+
+    def __str__(self) -> str:
+        left, right = "(["[self.closed_low], ")]"[self.closed_high]
+        return f"{left}{self.low:g}, {self.high:g}{right}"
+
+
+REALS = Interval(float("-inf"), float("inf"))
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a spec may give beside the `kind`, within `above` < value."""
+
+    name: str
+    default: float | None
+    above: float | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What every operator has: its name in specs and its parameters."""
+
+    kind: str
+    description: str
+    parameters: tuple[Parameter, ...] = field(default=(), kw_only=True)
+
+
+@dataclass(frozen=True)
+class Activation(Entry):
+    """a = σ(z) for one layer.
+
+    symbol        what the book's formulas call it
+    formula       its definition in the book's notation
+    define        the definition in plain Python, a layer's z to its a; real or complex
+    body          the stable form that is emitted, from "z" to "a"
+    derivative    σ'(z) over "z" and "a", for an element-wise activation
+    vjp           else: Jᵀg from "g", "z", "a" to "delta", J the Jacobian ∂a/∂z
+    interval      the values that a can take
+    """
+
+    symbol: str
+    formula: str
+    define: Callable[..., list[Number]]
+    body: Body
+    interval: Interval
+    derivative: Expr | None = None
+    vjp: Body = ()
+    vjp_formula: str = ""
+    output_only: bool = False
+    classifies: bool = False
+    codes_minus_one: bool = False
+    #: exp may overflow to infinity on the way to a right result
+    overflows: bool = False
+    #: what the derivative is taken to be where there is none
+    kink: str = ""
+
+    @property
+    def elementwise(self) -> bool:
+        return self.derivative is not None
+
+
+@dataclass(frozen=True)
+class FusedError:
+    """Where cost and output activation meet in one simple form.
+
+    value     the cost per neuron from "z" and "y" to "terms": nothing cancels
+    error     δ over "a" and "y"
+    reason    what the algebra does, as a half sentence
+    """
+
+    value: Body
+    error: Expr
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cost(Entry):
+    """C_x, the cost of one example: the sum over output neurons.
+
+    define          the definition in plain Python, from a layer's a and y
+    define_from_z   the same from z, by kind of output activation, without cancelling
+    body            the cost per neuron from "a" and "y" to "terms"
+    gradient        ∂C/∂a over "a" and "y"
+    outputs         the interval in which a must lie
+    targets         what y must be: a key of `TARGETS`
+    fused           by kind of output activation
+    needs, refuses  output activations it takes alone, or not, with the word to say
+    """
+
+    symbol: str
+    formula: str
+    define: Callable[..., Number]
+    body: Body
+    gradient: Expr
+    outputs: Interval = REALS
+    targets: str = "any"
+    classifies: bool = False
+    define_from_z: Mapping[str, Callable[..., Number]] = field(default_factory=dict)
+    fused: Mapping[str, FusedError] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
+    refuses: Mapping[str, str] = field(default_factory=dict)
+
+
+#: What the values of y must satisfy, in words for messages and for the templates.
+TARGETS: Mapping[str, str] = {
+    "any": "any finite number",
+    "unit": "within 0 to 1",
+    "distribution": "within 0 to 1, each row adding up to 1",
+}
+
+
+@dataclass(frozen=True)
+class Initializer(Entry):
+    """The first weights of a layer: `value` over one N(0, 1) "draw" and "n_in"."""
+
+    formula: str
+    define: Callable[..., float]
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Optimizer(Entry):
+    """One step: `body` from "w", "nabla" (summed over m examples) to the new "w".
+
+    `eta`, `m` and `n` are scalars; `scalars` are computed once a step, in order.
+    """
+
+    formula: str
+    source: str
+    scalars: tuple[tuple[str, Expr], ...]
+    body: Body
+
+
+@dataclass(frozen=True)
+class Regularizer(Entry):
+    """A term of the cost over the weights, key of `regularization` in the spec.
+
+    penalty    per weight "w", with "lmbda" and "n"
+    decay      the factor on w that plain gradient descent makes of it
+    """
+
+    symbol: str
+    penalty: Expr
+    penalty_formula: str
+    decay: Expr
+    decay_formula: str
+
+
+@dataclass(frozen=True)
+class Scaling(Entry):
+    """Inputs as (x - shift) / divisor, over "mean", "std", "min", "max" of a column."""
+
+    shift: Expr
+    divisor: Expr
+    fitted: bool
+    formula: str
+
+
+STATISTICS = ("mean", "std", "min", "max")
+
+
+def elementwise(f: Callable[..., Number]) -> Callable[..., list[Number]]:
+    """`define` of an activation that treats every neuron alike."""
+
+    def define(z: Sequence[Number], **parameters: Any) -> list[Number]:
+        return [f(z_j, **parameters) for z_j in z]
+
+    return define

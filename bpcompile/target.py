@@ -1,0 +1,170 @@
+"""Targets: a folder of templates each, found and checked for completeness.
+
+A target's `target.toml` is all that the compiler knows of a language: how each
+primitive is spelled, how a text is quoted, which suffix its files have. A target may
+name another as its `base` and then only holds what differs.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bpcompile.errors import UserError, nearest
+from bpcompile.expr import PRIMITIVES
+from bpcompile.operators.entry import REDUCTIONS, STATISTICS
+from bpcompile.plan import STEPS
+
+SETTINGS = "target.toml"
+IN_PLACE = "in_place"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One output language or style, ready to render.
+
+    folders   where its templates lie, its own first, its base's after
+    settings  its target.toml over its base's
+    """
+
+    name: str
+    folders: tuple[Path, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def suffix(self) -> str:
+        return str(self.settings["suffix"])
+
+    @property
+    def language(self) -> str:
+        return str(self.settings["language"])
+
+    @property
+    def description(self) -> str:
+        return str(self.settings.get("description", ""))
+
+    @property
+    def is_default(self) -> bool:
+        return bool(self.settings.get("default", False))
+
+    @property
+    def style(self) -> str:
+        return str(self.settings["style"])
+
+    @property
+    def runs(self) -> str:
+        """How its modules are run: "import" for one that this process can import."""
+        return str(self.settings["runs"])
+
+
+def templates_root() -> Path:
+    """Where the templates lie: inside the installed package, else in the checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "templates"
+    return inside if inside.is_dir() else package.parent / "templates"
+
+
+def target_names(root: Path | None = None) -> list[str]:
+    """The names of all targets, sorted."""
+    folder = root or templates_root()
+    return sorted(path.parent.name for path in folder.glob(f"*/{SETTINGS}"))
+
+
+def load_target(name: str, root: Path | None = None) -> Target:
+    """The target of that name, or in that folder if the name holds a slash.
+
+    Raises UserError where there is no such target, or where it lacks anything that a
+    plan may ask for; the message names all that is missing.
+    """
+    root = root or templates_root()
+    folder = Path(name) if "/" in name else root / name
+    if not (folder / SETTINGS).is_file():
+        names = target_names(root)
+        near = nearest(name, names)
+        hint = f'; did you mean "{near}"?' if near else ""
+        raise UserError(f'no target "{name}"{hint} (one of: {", ".join(names)})')
+    target = _read(folder, root)
+    missing = _missing(target)
+    if missing:
+        raise UserError(f'target "{target.name}" lacks {", ".join(missing)}')
+    return target
+
+
+def default_target_name(root: Path | None = None) -> str:
+    """The one target whose settings say `default = true`."""
+    return next(n for n in target_names(root) if _settings(n, root).get("default"))
+
+
+def target_name_of_suffix(suffix: str, root: Path | None = None) -> str | None:
+    """The target for files of that suffix: the default before all others."""
+    names = [
+        n for n in target_names(root) if _settings(n, root).get("suffix") == suffix
+    ]
+    names.sort(key=lambda n: not _settings(n, root).get("default"))
+    return names[0] if names else None
+
+
+def _settings(name: str, root: Path | None) -> dict[str, Any]:
+    return tomllib.loads(
+        ((root or templates_root()) / name / SETTINGS).read_text("utf-8")
+    )
+
+
+def _read(folder: Path, root: Path) -> Target:
+    own = tomllib.loads((folder / SETTINGS).read_text("utf-8"))
+    folders, settings = [folder], own
+    if base := own.get("base"):
+        inherited = _read(root / base, root)
+        folders += inherited.folders
+        settings = {**inherited.settings, "default": False, **own}
+        for key, value in inherited.settings.items():
+            if isinstance(value, dict):
+                settings[key] = {**value, **own.get(key, {})}
+    return Target(folder.name, tuple(folders), settings)
+
+
+def _missing(target: Target) -> list[str]:
+    """Everything that the target does not define, all of it at once."""
+    settings = target.settings
+    wanted = ["language", "suffix", "comment", "style", "module", "steps", "runs"]
+    missing = [f"setting {key}" for key in wanted if key not in settings]
+    tables: dict[str, tuple[str, ...]] = {
+        "primitives": tuple(PRIMITIVES),
+        "reductions": REDUCTIONS,
+        "statistics": STATISTICS,
+        "literal": (
+            "quote",
+            "escaped",
+            "byte",
+            "short",
+            "long",
+            "width",
+            "open",
+            "close",
+        ),
+    }
+    if settings.get("style") == IN_PLACE:
+        tables[IN_PLACE] = (*PRIMITIVES, "copy")
+    for table, keys in tables.items():
+        held = settings.get(table, {})
+        missing += [f"{table}.{key}" for key in keys if key not in held]
+    if "steps" in settings:
+        macros = _macros(target, settings["steps"])
+        missing += [f"macro {s.__name__}" for s in STEPS if s.__name__ not in macros]
+    return missing
+
+
+def _macros(target: Target, file: str) -> set[str]:
+    """The names of the macros in a template, without running it."""
+    for folder in target.folders:
+        if (folder / file).is_file():
+            text = (folder / file).read_text("utf-8")
+            opened = text.split("{%")[1:]
+            words = [
+                tag.lstrip("-").split("%}")[0].split("(")[0].split() for tag in opened
+            ]
+            return {w[1] for w in words if len(w) == 2 and w[0] == "macro"}
+    return set()
