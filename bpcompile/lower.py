@@ -210,7 +210,7 @@ class _Lowering:
         return functions
 
     def _cost_function(self) -> Function:
-        symbol, formula = self.cost.symbol, self.cost.formula
+        formula = self.cost.formula
         if self.fused is None:
             text = f"{formula}, before the sum over the outputs"
             return Function(self.cost.kind, "cost", ("a", "y"), self.cost.body, text)

@@ -94,7 +94,8 @@ class OneOf:
         parameters = self.registry[value["kind"]].parameters
         return Operator(
             value["kind"],
-            tuple((p.name, float(value.get(p.name, p.default))) for p in parameters),
+            # A parameter without a default is required, so it is there.
+            tuple((p.name, value.get(p.name, p.default or 0.0)) for p in parameters),
         )
 
 

@@ -32,9 +32,8 @@ def _translated(document: Document, detail: dict[str, Any]) -> Iterator[SpecErro
     context = detail.get("ctx", {})
     if detail["type"] == "conflict":
         for conflict in context["conflicts"]:
-            yield _error(
-                document, conflict.path, "conflict", conflict.message, conflict.hint
-            )
+            message = f"does not fit: {conflict.message}"
+            yield _error(document, conflict.path, "conflict", message, conflict.hint)
         return
     path = _user_path(document.value, detail["loc"])
     describe = _DESCRIBED.get(detail["type"], _other)
@@ -95,7 +94,7 @@ def _unknown_key(
         hint = f'did you mean "{elsewhere}"?'
     else:
         hint = ""
-    listed = f"(one of: {', '.join(keys)})" if keys else "(no keys here)"
+    listed = f"(one of: {', '.join(keys)})" if hint else f"one of: {', '.join(keys)}"
     return "unknown-key", "is not a key of the spec", f"{hint} {listed}".strip()
 
 
@@ -176,7 +175,7 @@ def _other(
 
 
 _OBJECT = _wrong_type("an object")
-_KIND = _wrong_type('a kind such as "sigmoid" or {"kind": "sigmoid"}')
+_KIND = _wrong_type('the name of a kind, or an object with a "kind"')
 
 _DESCRIBED: Mapping[str, Any] = {
     "extra_forbidden": _unknown_key,

@@ -6,7 +6,7 @@ import cmath
 import math
 from collections.abc import Sequence
 
-from bpcompile.expr import Const, Number, Var, abs_, exp, log, log1p, max_
+from bpcompile.expr import Number, Var, abs_, exp, log, log1p, max_
 from bpcompile.operators.entry import Cost, FusedError, Interval, Map, Reduce
 
 z, a, y = Var("z"), Var("a"), Var("y")
