@@ -46,8 +46,11 @@ def main() -> None:
             network.train(*train, epochs=options.epochs)
             percent.append(100 * network.accuracy(*test))
         seeds = " ".join(f"{value:6.2f}" for value in percent)
-        title = " ".join((name, *(o.rpartition(".")[2] for o in overrides)))
-        print(f"{title:56} {seeds}   {statistics.median(percent):6.2f}", flush=True)
+        changed = "".join(f" --set {override}" for override in overrides)
+        print(
+            f"{name}{changed}\n    {seeds}   {statistics.median(percent):6.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
