@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bpcompile.lower import lower
 from bpcompile.render import render
-from bpcompile.source import Document, override, read_file
+from bpcompile.source import Document, read_file
 from bpcompile.spec import NetworkSpec
 from bpcompile.target import default_target_name, load_target
 from bpcompile.validate import validate
@@ -21,6 +21,9 @@ def load_document(spec: str | Path, overrides: Iterable[str] = ()) -> Document:
     """
     document = read_file(str(spec))
     for assignment in overrides:
+        # Loaded here, because most runs set nothing.
+        from bpcompile.override import override
+
         document = override(document, assignment)
     return document
 

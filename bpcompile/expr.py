@@ -121,6 +121,10 @@ def _sign(value: Number) -> float:
     return float((_real(value) > 0) - (_real(value) < 0))
 
 
+def _abs(value: Number) -> Number:
+    return value if _real(value) > 0 else -value if _real(value) < 0 else 0 * value
+
+
 def _by(
     real: Callable[[float], float], complex_: Callable[[complex], complex]
 ) -> Callable[[Number], Number]:
@@ -164,16 +168,17 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "sin": Primitive(0, _by(math.sin, cmath.sin), lambda x: (cos(x),)),
     "cos": Primitive(0, _by(math.cos, cmath.cos), lambda x: (-sin(x),)),
     "sqrt": Primitive(0, _by(math.sqrt, cmath.sqrt), lambda x: (0.5 / sqrt(x),)),
-    "abs": Primitive(0, lambda x: x if _real(x) >= 0 else -x, lambda x: (sign(x),)),
+    "abs": Primitive(0, _abs, lambda x: (sign(x),)),
     "sign": Primitive(0, _sign, _zero),
+    # Of two equal arguments the second counts, in the value as in the derivative.
     "max": Primitive(
         0,
-        lambda x, y: x if _real(x) >= _real(y) else y,
+        lambda x, y: x if _real(x) > _real(y) else y,
         lambda x, y: (wrap(x) > y, wrap(x) <= y),
     ),
     "min": Primitive(
         0,
-        lambda x, y: x if _real(x) <= _real(y) else y,
+        lambda x, y: x if _real(x) < _real(y) else y,
         lambda x, y: (wrap(x) < y, wrap(x) >= y),
     ),
     "where": Primitive(
@@ -207,8 +212,9 @@ def evaluate(expr: Expr, values: Mapping[str, Number]) -> Number:
 def differentiate(expr: Expr, name: str) -> Expr:
     """The derivative with respect to the variable `name`, lightly simplified.
 
-    At a kink it takes the side on which the argument is smaller: max(z, 0) has the
-    derivative 0 at z = 0, abs has 0.
+    At a kink it agrees with `evaluate` of complex numbers: where the arguments of max
+    or min are equal, the second counts, so that max(z, 0) has the derivative 0 at
+    z = 0; abs and sign have the derivative 0 there.
     """
     if isinstance(expr, Var):
         return Const(1 if expr.name == name else 0)
@@ -265,7 +271,9 @@ def spell(expr: Expr, spelling: Mapping[str, str], names: Mapping[str, str]) -> 
     """The text of a tree: `spelling` has "{0} + {1}" or "np.exp({0})" by primitive.
 
     Brackets stand where the tree's shape needs them: on the left of an infix sign
-    for a looser one, on the right also for an equal one.
+    for a looser one, on the right also for an equal one. Only sums and products may
+    go without on the left: `x < y < z`, `x ** y ** z` and `--x` would mean something
+    else, in one language or another.
     """
     return _spell(expr, spelling, names)[0]
 
@@ -277,7 +285,8 @@ def _spell(
     expr: Expr, spelling: Mapping[str, str], names: Mapping[str, str]
 ) -> tuple[str, int]:
     if isinstance(expr, Const):
-        return repr(expr.value), NEG if expr.value < 0 else _ATOM
+        text = repr(expr.value)
+        return text, NEG if text.startswith("-") else _ATOM
     if isinstance(expr, Var):
         return _named(names.get(expr.name, expr.name))
     assert isinstance(expr, Apply)
@@ -286,7 +295,8 @@ def _spell(
     texts = []
     for place, arg in enumerate(expr.args):
         text, binding = _spell(arg, spelling, names)
-        loose = binding < own or (binding == own and place > 0)
+        equal = place > 0 or own not in (ADD, MUL)
+        loose = binding < own or (binding == own and equal)
         texts.append(f"({text})" if own and loose else text)
     return form.format(*texts), own or _ATOM
 
@@ -311,7 +321,7 @@ BOOK: Mapping[str, str] = {
     "exp": "exp({0})",
     "log": "ln({0})",
     "log1p": "ln(1 + {0})",
-    "expm1": "exp({0}) - 1",
+    "expm1": "(exp({0}) - 1)",
     "tanh": "tanh({0})",
     "sin": "sin({0})",
     "cos": "cos({0})",

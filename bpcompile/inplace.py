@@ -69,7 +69,6 @@ class _Writer:
         self.lines: list[Assign] = []
         self.scratch: list[str] = []
         self.held: list[str] = []
-        self.rows: set[str] = set()
 
     def run(self) -> Assignments:
         last = len(self.body) - 1
@@ -90,8 +89,8 @@ class _Writer:
     def _reduce(self, statement: Reduce) -> None:
         operand = self._operand(statement.value, self.destination)
         self.lines.append(Assign(statement.target, statement.how, (operand,), True))
+        # Never consumable, for one number per example has no room for an array.
         self.storage[statement.target] = statement.target
-        self.rows.add(statement.target)
 
     def _write(self, value: Expr, array: str) -> None:
         """Leave the value of a tree in an array."""
@@ -101,29 +100,25 @@ class _Writer:
                 self.lines.append(Assign(array, "copy", (operand,)))
             return
         operands = []
-        for place, arg in enumerate(value.args):
-            operand = self._operand(arg, array, value.args[place + 1 :])
+        for arg in value.args:
+            operand = self._operand(arg, array)
             operands.append(operand)
             self.held.append(str(operand))
         del self.held[len(self.held) - len(operands) :]
         self.lines.append(Assign(array, value.primitive, tuple(operands)))
 
-    def _operand(
-        self, value: Expr, wish: str, siblings: tuple[Expr, ...] = ()
-    ) -> str | float:
+    def _operand(self, value: Expr, wish: str) -> str | float:
         """A leaf as it is; a tree through an array, the wished one if it is free."""
         if isinstance(value, Const):
             return value.value
         if isinstance(value, Var):
             self.to_come[value.name] -= 1
             return self.storage.get(value.name, value.name)
-        array = self._array_for(value, wish, siblings)
+        array = self._array_for(value, wish)
         self._write(value, array)
         return array
 
-    def _array_for(
-        self, value: Expr, wish: str, siblings: tuple[Expr, ...] = ()
-    ) -> str:
+    def _array_for(self, value: Expr, wish: str) -> str:
         """An array that holds nothing which is read after this tree."""
         arrays = [wish, *(self.storage.get(v.name, "") for v in variables(value))]
         for array in arrays:
@@ -136,7 +131,7 @@ class _Writer:
         return self.scratch[-1]
 
     def _free(self, array: str, value: Expr) -> bool:
-        if array in self.held or array in self.rows:
+        if array in self.held:
             return False
         inside = Counter(v.name for v in variables(value))
         return all(

@@ -22,16 +22,30 @@ _PLAIN = frozenset(
 
 
 def render(plan: Plan, target: Target, library: bool = False) -> str:
-    """The text of the module, header first; `library` leaves the program out."""
-    template = environment(target).get_template(target.settings["module"])
-    body = template.render(
-        plan=plan,
-        target=target,
-        library=library,
-        parameters_in_words=_parameters_in_words(plan),
-        spec_names=_spec_names(plan),
-    )
-    return header(plan, target, body) + body
+    """The text of the module, header first; `library` leaves the program out.
+
+    For many plans, one `Renderer` spares compiling the templates again.
+    """
+    return Renderer(target).render(plan, library)
+
+
+class Renderer:
+    """A target's templates, compiled once for any number of plans."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._module = environment(target).get_template(target.settings["module"])
+
+    def render(self, plan: Plan, library: bool = False) -> str:
+        """The text of the module, header first; `library` leaves the program out."""
+        body = self._module.render(
+            plan=plan,
+            target=self.target,
+            library=library,
+            parameters_in_words=_parameters_in_words(plan),
+            spec_names=_spec_names(plan),
+        )
+        return header(plan, self.target, body) + body
 
 
 def header(plan: Plan, target: Target, body: str) -> str:
@@ -154,10 +168,11 @@ class _Words:
         form = self.settings[IN_PLACE][line.operation]
         return str(form).format(*operands, d=line.destination)
 
-    def literal(self, text: str) -> str:
+    def literal(self, text: str, room: int) -> str:
         """The one place where free text becomes code: ASCII, every risk escaped.
 
-        Long texts are parts of at most `width` columns between `open` and `close`.
+        On one line if it fits in `room` columns, else in parts of at most `width`
+        columns between `open` and `close`.
         """
         rules = self.settings["literal"]
         quote, width = rules["quote"], rules["width"]
@@ -168,7 +183,7 @@ class _Words:
                 parts.append("")
             parts[-1] += written
         quoted = [f"{quote}{part}{quote}" for part in parts]
-        if len(quoted) == 1:
+        if len(quoted) == 1 and len(quoted[0]) <= room:
             return quoted[0]
         lines = "".join(f"    {part}\n" for part in quoted)
         return f"{rules['open']}\n{lines}{rules['close']}"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -21,8 +20,9 @@ from pydantic import (
     GetCoreSchemaHandler,
     model_validator,
 )
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
+from bpcompile.conflicts import conflicts
 from bpcompile.operators import (
     ACTIVATIONS,
     COSTS,
@@ -30,13 +30,15 @@ from bpcompile.operators import (
     OPTIMIZERS,
     SCALINGS,
 )
-from bpcompile.operators.entry import Activation, Cost, Entry
+from bpcompile.operators.entry import Entry
 
 MAX_WIDTH = 1_000_000
-MAX_LAYERS = 10_000
-MAX_PARAMETERS = 1_000_000_000
 MAX_COUNT = 1_000_000_000
 MAX_DESCRIPTION = 2_000
+MAX_NAME = 64
+NAME = rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}"
+
+Path: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,13 @@ class OneOf:
                     ),
                     **{
                         parameter.name: core_schema.typed_dict_field(
-                            core_schema.float_schema(
-                                gt=parameter.above, allow_inf_nan=False
+                            core_schema.no_info_before_validator_function(
+                                _exact,
+                                core_schema.float_schema(
+                                    strict=True,
+                                    gt=parameter.above,
+                                    allow_inf_nan=False,
+                                ),
                             ),
                             required=parameter.default is None,
                         )
@@ -99,12 +106,29 @@ class OneOf:
         )
 
 
+def _exact(value: Any) -> Any:
+    """Refuses an integer that would be rounded where a float is wanted."""
+    if type(value) is int and value != int(float(value)):
+        raise PydanticCustomError("inexact", "not exactly representable")
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_exact)]
+
+
 class Section(BaseModel):
     """Every model of the spec: frozen, strict, unknown keys forbidden."""
 
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False
     )
+
+
+def _whole(value: Any) -> Any:
+    """Refuses what only equals an integer, as true and 1.0 do."""
+    if type(value) is not int:
+        raise PydanticKnownError("int_type")
+    return value
 
 
 def _sized(value: Any) -> Any:
@@ -157,7 +181,7 @@ class Stack:
 
 
 class Regularization(Section):
-    l2: float = Field(
+    l2: Real = Field(
         default=0.0,
         ge=0,
         le=1e9,
@@ -166,13 +190,11 @@ class Regularization(Section):
 
 
 class Hyperparameters(Section):
-    learning_rate: float = Field(
-        default=0.5, gt=0, le=1e6, description="the book's eta"
-    )
+    learning_rate: Real = Field(default=0.5, gt=0, le=1e6, description="the book's eta")
     mini_batch_size: int = Field(default=10, ge=1, le=MAX_COUNT)
     epochs: int = Field(default=30, ge=1, le=MAX_COUNT)
     seed: int = Field(
-        default=0, ge=0, lt=2**53, description="of all that is drawn at random"
+        default=0, ge=0, le=2**53 - 1, description="of all that is drawn at random"
     )
     optimizer: Annotated[Operator, OneOf(OPTIMIZERS)] = Operator("sgd")
     regularization: Regularization = Regularization()
@@ -184,8 +206,8 @@ class NetworkSpec(Section):
     Raises pydantic.ValidationError where it is built from something invalid.
     """
 
-    version: Literal[1] = 1
-    name: str = Field(default="network", pattern=r"\A[A-Za-z][A-Za-z0-9_]{0,63}\z")
+    version: Annotated[Literal[1], BeforeValidator(_whole)] = 1
+    name: str = Field(default="network", pattern=rf"\A{NAME}\z")
     description: str | None = Field(default=None, max_length=MAX_DESCRIPTION)
     dtype: Literal["float32", "float64"] = "float32"
     task: Literal["classification", "regression"] | None = None
@@ -195,12 +217,12 @@ class NetworkSpec(Section):
 
     @model_validator(mode="after")
     def _rules(self) -> NetworkSpec:
-        conflicts = tuple(_conflicts(self))
-        if conflicts:
+        found = tuple(conflicts(self))
+        if found:
             raise PydanticCustomError(
                 "conflict",
                 "{message}",
-                {"message": conflicts[0].message, "conflicts": conflicts},
+                {"message": found[0].message, "conflicts": found},
             )
         return self
 
@@ -258,75 +280,3 @@ def canonical_json(value: Any) -> str:
 def digest(spec: NetworkSpec) -> str:
     """SHA-256 of the normalised spec, in hexadecimal."""
     return hashlib.sha256(canonical_json(spec.normalised()).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Fields that are valid one by one but not together."""
-
-    path: tuple[str | int, ...]
-    message: str
-    hint: str
-
-
-def _conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
-    yield from _size_conflicts(spec)
-    last = len(spec.layers) - 1
-    for index, layer in enumerate(spec.layers[1:], start=1):
-        entry = ACTIVATIONS[layer.activation.kind]
-        if entry.output_only and index != last:
-            yield Conflict(
-                ("layers", index, "activation"),
-                f"{entry.kind} stands in hidden layer {index + 1}, "
-                "but goes with the output layer only",
-                f"take another activation here, one of: {_hidden_activations()}",
-            )
-    output = ACTIVATIONS[spec.layers[-1].activation.kind]
-    yield from _pair_conflicts(COSTS[spec.cost.kind], output)
-
-
-def _size_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
-    if len(spec.layers) > MAX_LAYERS:
-        yield Conflict(
-            ("layers",),
-            f"{len(spec.layers)} layers, but at most {MAX_LAYERS} are allowed",
-            "take fewer",
-        )
-    sizes = [layer.size for layer in spec.layers]
-    total = sum(n * (n_in + 1) for n_in, n in pairwise(sizes))
-    if total > MAX_PARAMETERS:
-        yield Conflict(
-            ("layers",),
-            f"the layers have {total} parameters together, "
-            f"but at most {MAX_PARAMETERS} are allowed",
-            "take narrower layers",
-        )
-
-
-def _pair_conflicts(cost: Cost, output: Activation) -> Iterator[Conflict]:
-    pair = f"{cost.kind} does not go with {output.kind} outputs"
-    if output.kind in cost.refuses:
-        yield Conflict(("cost",), pair, f"use {cost.refuses[output.kind]}")
-    elif cost.needs and output.kind not in cost.needs:
-        needed = " or ".join(sorted(cost.needs))
-        yield Conflict(
-            ("cost",), f"{pair}: it needs {needed}", f"give the last layer {needed}"
-        )
-    elif output.interval not in cost.outputs:
-        yield Conflict(
-            ("cost",),
-            f"{pair}: they lie in {output.interval}, it needs {cost.outputs}",
-            f"give the last layer one of: {_outputs_for(cost)}",
-        )
-
-
-def _hidden_activations() -> str:
-    return ", ".join(k for k, entry in ACTIVATIONS.items() if not entry.output_only)
-
-
-def _outputs_for(cost: Cost) -> str:
-    return ", ".join(
-        kind
-        for kind, entry in ACTIVATIONS.items()
-        if entry.interval in cost.outputs and kind not in cost.refuses
-    )

@@ -16,7 +16,7 @@ from typing import Any
 from bpcompile.errors import UserError, nearest
 from bpcompile.expr import PRIMITIVES
 from bpcompile.operators.entry import REDUCTIONS, STATISTICS
-from bpcompile.plan import STEPS
+from bpcompile.steps import STEPS
 
 SETTINGS = "target.toml"
 IN_PLACE = "in_place"

@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from bpcompile.errors import SpecError, SpecErrors, nearest, quote
+from bpcompile import __version__
+from bpcompile.errors import MAX_QUOTED, SpecError, SpecErrors, nearest, quote
+from bpcompile.meant import Held, key_elsewhere, keys_of, meant_key, walk
 from bpcompile.operators.entry import Entry
-from bpcompile.source import Document
-from bpcompile.spec import InputLayer, Layer, NetworkSpec, OneOf
+from bpcompile.source import Document, pointer
+from bpcompile.spec import (
+    MAX_NAME,
+    NAME,
+    InputLayer,
+    Layer,
+    NetworkSpec,
+    OneOf,
+    Path,
+    Stack,
+)
 
-Path = tuple[str | int, ...]
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
+
+
+@dataclass(frozen=True)
+class _Detail:
+    """One of Pydantic's findings, in the user's terms.
+
+    path    where, without the tags of unions
+    held    what the spec knows at that path; `holder`, one level up
+    """
+
+    path: Path
+    held: Held
+    holder: Held
+    value: Any
+    context: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What to say of it; `instead` is the path that an unknown key was meant for."""
+
+    code: str
+    message: str
+    hint: str = ""
+    path: Path | None = None
+    instead: Path | None = None
 
 
 def validate(document: Document) -> NetworkSpec:
@@ -21,259 +60,197 @@ def validate(document: Document) -> NetworkSpec:
         return NetworkSpec.model_validate(document.value)
     except ValidationError as failure:
         found = [
-            error
+            finding
             for detail in failure.errors(include_url=False)
-            for error in _translated(document, dict(detail))
+            for finding in _translated(dict(detail))
         ]
-    raise SpecErrors(found)
-
-
-def _translated(document: Document, detail: dict[str, Any]) -> Iterator[SpecError]:
-    context = detail.get("ctx", {})
-    if detail["type"] == "conflict":
-        for conflict in context["conflicts"]:
-            message = f"does not fit: {conflict.message}"
-            yield _error(document, conflict.path, "conflict", message, conflict.hint)
-        return
-    path = _user_path(document.value, detail["loc"])
-    describe = _DESCRIBED.get(detail["type"], _other)
-    code, message, hint = describe(path, detail["input"], context, detail)
-    on_key = detail["type"] == "extra_forbidden"
-    yield _error(document, path, code, message, hint, on_key)
-
-
-def _error(
-    document: Document,
-    path: Path,
-    code: str,
-    message: str,
-    hint: str,
-    on_key: bool = False,
-) -> SpecError:
-    pointer = _pointer(path)
-    place = document.place(path, key=on_key)
-    return SpecError(pointer, place, code, f"{pointer or 'the spec'} {message}", hint)
-
-
-def _pointer(path: Path) -> str:
-    return "".join(
-        "/" + str(part).replace("~", "~0").replace("/", "~1") for part in path
+    # A misspelt key is one mistake, though the right one is missing then.
+    instead = {finding.instead for finding in found if finding.instead}
+    raise SpecErrors(
+        _error(document, finding)
+        for finding in dict.fromkeys(found)
+        if finding.code != "missing-key" or finding.path not in instead
     )
 
 
-def _user_path(value: Any, loc: tuple[str | int, ...]) -> Path:
-    """Pydantic's location in the user's own terms: without the tags of unions."""
-    path: list[str | int] = []
-    for index, part in enumerate(loc):
-        inside = part in value if isinstance(value, dict) else False
-        if isinstance(value, tuple) and isinstance(part, int):
-            inside = part < len(value)
-        if inside:
-            value = value[part]
-        elif index < len(loc) - 1:
-            continue  # the tag of a union, or the inside of a short form
-        path.append(part)
-    return tuple(path)
+def _translated(detail: dict[str, Any]) -> Iterator[_Finding]:
+    context = detail.get("ctx", {})
+    if detail["type"] == "conflict":
+        for conflict in context["conflicts"]:
+            yield _Finding("conflict", conflict.message, conflict.hint, conflict.path)
+        return
+    path, holder, held = walk(detail["loc"])
+    describe = _DESCRIBED.get(detail["type"], _other(detail["msg"]))
+    finding = describe(_Detail(path, held, holder, detail["input"], context))
+    yield _Finding(
+        finding.code,
+        finding.message,
+        finding.hint,
+        path if finding.path is None else finding.path,
+        finding.instead,
+    )
+
+
+def _error(document: Document, finding: _Finding) -> SpecError:
+    path = finding.path or ()
+    if path[-1:] == ("kind",) and path not in document.marks:
+        path = path[:-1]  # a string that is short for an object
+    place = document.place(path, key=finding.code == "unknown-key")
+    message = f"{_shown(path) or 'the spec'} {finding.message}"
+    return SpecError(pointer(path), place, finding.code, message, finding.hint)
+
+
+def _shown(path: Path) -> str:
+    """The pointer for a message: an unknown key may have megabytes."""
+    cut = (s[:MAX_QUOTED] + "..." if len(s) > MAX_QUOTED else s for s in map(str, path))
+    return pointer(tuple(cut))
 
 
 # ---- What each kind of finding says ------------------------------------------------
 
-Description = tuple[str, str, str]
 
-
-def _unknown_key(
-    path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-) -> Description:
-    keys = list(_keys_at(path[:-1], detail["loc"]))
-    word = str(path[-1])
-    if path[:2] == ("layers", 0) and word in Layer.model_fields:
+def _unknown_key(detail: _Detail) -> _Finding:
+    word, keys = str(detail.path[-1]), keys_of(detail.holder)
+    message = "is not a key of the spec"
+    if isinstance(detail.holder, Entry):
+        message = f"is not a parameter of {detail.holder.kind}"
+    if not keys:
+        return _Finding("unknown-key", message, "it has none")
+    hint, instead = "", None
+    if meant := meant_key(word, keys):
+        hint, instead = f'did you mean "{meant}"?', (*detail.path[:-1], meant)
+    elif detail.holder is InputLayer and word in Layer.model_fields:
         hint = "the first layer is the input, which has none"
-    elif near := nearest(word, keys):
-        hint = f'did you mean "{near}"?'
-    elif elsewhere := _elsewhere(word):
-        hint = f'did you mean "{elsewhere}"?'
-    else:
-        hint = ""
-    listed = f"(one of: {', '.join(keys)})" if hint else f"one of: {', '.join(keys)}"
-    return "unknown-key", "is not a key of the spec", f"{hint} {listed}".strip()
+    elif elsewhere := key_elsewhere(word):
+        key, place = elsewhere
+        hint = f'did you mean "{key}" {place}?'
+    return _Finding("unknown-key", message, _listed(hint, keys), instead=instead)
 
 
-def _unknown_kind(
-    path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-) -> Description:
-    kinds = [word.strip(" '") for word in context["expected_tags"].split(",")]
-    return _unknown_word(context["tag"], kinds)
+def _unknown_kind(detail: _Detail) -> _Finding:
+    assert isinstance(detail.held, OneOf)
+    path = (*detail.path, "kind")
+    # A string is short for an object, and has become one by now.
+    kind = detail.value["kind"]
+    if not isinstance(kind, str):
+        message = f"is {quote(kind)}, expected a string"
+        hint = _listed("", detail.held.registry)
+        return _Finding("wrong-type", message, hint, path)
+    return _unknown_word(kind, detail.held.registry, path)
 
 
-def _unknown_literal(
-    path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-) -> Description:
-    allowed = context["expected"].replace(" or ", ", ").split(",")
-    return _unknown_word(value, [word.strip(" '") for word in allowed])
+def _unknown_literal(detail: _Detail) -> _Finding:
+    allowed = detail.context["expected"].replace(" or ", ", ").split(",")
+    if detail.path == ("version",):
+        message = f"is {quote(detail.value)}, which bpcompile {__version__} cannot read"
+        return _Finding("unknown-value", message, f"write {allowed[0]}")
+    return _unknown_word(detail.value, [word.strip(" '") for word in allowed])
 
 
-def _unknown_word(word: Any, words: list[str]) -> Description:
+def _unknown_word(word: Any, words: Any, path: Path | None = None) -> _Finding:
     near = nearest(word, words) if isinstance(word, str) else None
-    meant = f'did you mean "{near}"? ' if near else ""
-    return "unknown-value", f"is {quote(word)}", f"{meant}(one of: {', '.join(words)})"
+    hint = _listed(f'did you mean "{near}"?' if near else "", words)
+    return _Finding("unknown-value", f"is {quote(word)}", hint, path)
 
 
-def _missing(
-    path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-) -> Description:
-    if path and path[0] == "layers" and len(path) == 2:
-        hint = "give two or more: the input layer, then one for each layer"
-        return "missing-key", "is missing", hint
-    return "missing-key", "is missing", f'add "{path[-1]}"'
+def _listed(hint: str, words: Any) -> str:
+    choice = f"one of: {', '.join(words)}"
+    return f"{hint} ({choice})" if hint else choice
 
 
-def _wrong_type(expected: str) -> Any:
-    def describe(
-        path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-    ) -> Description:
-        message = f"is {quote(value)}, expected {expected}"
-        whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
-        hint = f"write {int(value)}" if whole and "whole" in expected else ""
-        return "wrong-type", message, hint
+def _no_kind(detail: _Detail) -> _Finding:
+    assert isinstance(detail.held, OneOf)
+    hint = _listed('add "kind"', detail.held.registry)
+    return _Finding("missing-key", 'has no "kind"', hint)
+
+
+def _missing(detail: _Detail) -> _Finding:
+    if isinstance(detail.holder, Stack):
+        # Pydantic says it of each layer that is missing.
+        message = "has fewer than two layers"
+        hint = "the first is the input, the last the output"
+        return _Finding("out-of-range", message, hint, detail.path[:-1])
+    return _Finding("missing-key", "is missing", f'add "{detail.path[-1]}"')
+
+
+def _wrong_type(expected: str) -> Callable[[_Detail], _Finding]:
+    def describe(detail: _Detail) -> _Finding:
+        value, wanted = detail.value, expected
+        if isinstance(detail.holder, Stack):
+            wanted = "a whole number or an object"
+        number = expected.endswith("number")
+        hint = ""
+        if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+            hint = f"write {int(value)}" if number else ""
+        elif isinstance(value, str) and number and _NUMBER.fullmatch(value):
+            hint = f"write {value} without the quotes"
+        return _Finding("wrong-type", f"is {quote(value)}, expected {wanted}", hint)
 
     return describe
 
 
-def _out_of_range(sign: str, key: str) -> Any:
-    def describe(
-        path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-    ) -> Description:
-        limit = context[key]
-        limit = (
-            f"{limit:,}".replace(",", "") if isinstance(limit, int) else f"{limit:g}"
-        )
-        return "out-of-range", f"is {quote(value)}, expected {sign} {limit}", ""
+def _out_of_range(sign: str, key: str) -> Callable[[_Detail], _Finding]:
+    def describe(detail: _Detail) -> _Finding:
+        limit = detail.context[key]
+        limit = int(limit) if limit == int(limit) else limit
+        message = f"is {quote(detail.value)}, expected {sign} {limit}"
+        return _Finding("out-of-range", message)
 
     return describe
 
 
-def _pattern(
-    path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-) -> Description:
-    hint = "take a letter, then up to 63 letters, digits or _"
-    return "wrong-value", f"is {quote(value)}, not a name", hint
+def _inexact(detail: _Detail) -> _Finding:
+    message = f"is {quote(detail.value)}, which no float64 holds exactly"
+    hint = f"the nearest one is {float(detail.value)!r}"
+    return _Finding("out-of-range", message, hint)
 
 
-def _too_long(
-    path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-) -> Description:
-    most = context["max_length"]
-    message = f"has {len(value)} characters, at most {most} are allowed"
-    return "out-of-range", message, "shorten it"
+def _not_a_name(detail: _Detail) -> _Finding:
+    name, wrong = detail.value, re.sub("[A-Za-z0-9_]", "", detail.value)[:1]
+    message = f"is {quote(name)}, which does not begin with a letter"
+    if not name:
+        message = "is empty"
+    elif wrong and wrong in "/\\.:":
+        message = f"is {quote(name)}, which holds {quote(wrong)}: a name is not a path"
+    elif wrong:
+        shown = quote(wrong) if " " <= wrong <= "~" else f"U+{ord(wrong):04X}"
+        message = f"is {quote(name)}, which holds {shown}"
+    elif len(name) > MAX_NAME:
+        message = f"has {len(name)} characters, at most {MAX_NAME} are allowed"
+    return _Finding("wrong-value", message, f"it must match {NAME}")
 
 
-def _other(
-    path: Path, value: Any, context: Mapping[str, Any], detail: Mapping[str, Any]
-) -> Description:
-    message = detail["msg"][0].lower() + detail["msg"][1:]
-    return "wrong-value", f"is {quote(value)}: {message}", ""
+def _too_long(detail: _Detail) -> _Finding:
+    most = detail.context["max_length"]
+    message = f"has {len(detail.value)} characters, at most {most} are allowed"
+    return _Finding("out-of-range", message)
 
 
-_OBJECT = _wrong_type("an object")
-_KIND = _wrong_type('the name of a kind, or an object with a "kind"')
+def _other(message: str) -> Callable[[_Detail], _Finding]:
+    def describe(detail: _Detail) -> _Finding:
+        said = f"is {quote(detail.value)}: {message[:1].lower()}{message[1:]}"
+        return _Finding("wrong-value", said)
 
-_DESCRIBED: Mapping[str, Any] = {
+    return describe
+
+
+#: By Pydantic's own names of its findings, and those that spec.py adds.
+_DESCRIBED: Mapping[str, Callable[[_Detail], _Finding]] = {
     "extra_forbidden": _unknown_key,
     "union_tag_invalid": _unknown_kind,
-    "union_tag_not_found": lambda path, value, context, detail: (
-        "missing-key",
-        'has no "kind"',
-        'add "kind"',
-    ),
+    "union_tag_not_found": _no_kind,
     "literal_error": _unknown_literal,
     "missing": _missing,
-    "model_type": _OBJECT,
-    "model_attributes_type": _KIND,
-    "dict_type": _OBJECT,
+    "model_type": _wrong_type("an object"),
+    "model_attributes_type": _wrong_type('a string or an object with a "kind"'),
     "tuple_type": _wrong_type("an array"),
     "int_type": _wrong_type("a whole number"),
-    "int_from_float": _wrong_type("a whole number"),
     "float_type": _wrong_type("a number"),
     "string_type": _wrong_type("a string"),
-    "finite_number": _wrong_type("a finite number"),
     "greater_than": _out_of_range("more than", "gt"),
     "greater_than_equal": _out_of_range("at least", "ge"),
-    "less_than": _out_of_range("less than", "lt"),
     "less_than_equal": _out_of_range("at most", "le"),
-    "string_pattern_mismatch": _pattern,
+    "inexact": _inexact,
+    "string_pattern_mismatch": _not_a_name,
     "string_too_long": _too_long,
-}
-
-
-# ---- What could have been meant ----------------------------------------------------
-
-
-def _keys_at(path: Path, loc: tuple[str | int, ...]) -> Iterator[str]:
-    """The keys that the spec knows at a place; `loc` still holds a union's tag."""
-    held: Any = NetworkSpec
-    for part in path:
-        if not (isinstance(held, type) and issubclass(held, BaseModel)):
-            break
-        held = _field(held, part)
-        if held is None:
-            return
-        if part == "layers" and len(path) > 1:
-            held = InputLayer if path[1] == 0 else Layer
-            if len(path) == 2:
-                break
-            held = _field(held, path[2])
-            break
-    if isinstance(held, OneOf):
-        tag = loc[-2] if len(loc) > 1 else ""
-        entry: Entry | None = held.registry.get(str(tag))
-        yield "kind"
-        yield from (p.name for p in entry.parameters) if entry else ()
-    elif isinstance(held, type) and issubclass(held, BaseModel):
-        yield from held.model_fields
-
-
-def _field(model: type[BaseModel], name: str | int) -> Any:
-    """What a field holds: a section's class, or the OneOf of an operator."""
-    field = model.model_fields.get(str(name))
-    if field is None:
-        return None
-    choices = [part for part in field.metadata if isinstance(part, OneOf)]
-    return choices[0] if choices else field.annotation
-
-
-def _elsewhere(word: str) -> str | None:
-    """Where in the spec the nearest key of another level stands, as a dotted path."""
-    places: dict[str, str] = {}
-    for prefix, model in _sections(NetworkSpec, ""):
-        for key in model.model_fields:
-            places.setdefault(key, prefix + key)
-    for key in Layer.model_fields:
-        places.setdefault(key, f"layers[1].{key}")
-    for short, key in _ABBREVIATIONS.items():
-        if key in places:
-            places.setdefault(short, places[key])
-    near = nearest(word, places)
-    return places[near] if near else None
-
-
-def _sections(
-    model: type[BaseModel], prefix: str
-) -> Iterator[tuple[str, type[BaseModel]]]:
-    yield prefix, model
-    for name, field in model.model_fields.items():
-        held = field.annotation
-        if isinstance(held, type) and issubclass(held, BaseModel):
-            yield from _sections(held, f"{prefix}{name}.")
-
-
-#: What other tools call the same thing.
-_ABBREVIATIONS: Mapping[str, str] = {
-    "lr": "learning_rate",
-    "eta": "learning_rate",
-    "lmbda": "l2",
-    "weight_decay": "l2",
-    "batch_size": "mini_batch_size",
-    "loss": "cost",
-    "random_state": "seed",
-    "max_iter": "epochs",
 }

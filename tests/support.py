@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from bpcompile.lower import lower
-from bpcompile.render import render
+from bpcompile.render import Renderer
 from bpcompile.spec import NetworkSpec
 from bpcompile.target import load_target
 
@@ -32,9 +33,15 @@ def spec_of(**fields: Any) -> NetworkSpec:
     return NetworkSpec.model_validate_json(json.dumps(fields))
 
 
+@functools.cache
+def renderer(target: str) -> Renderer:
+    """The compiled templates of a target, shared by all tests of a process."""
+    return Renderer(load_target(target))
+
+
 def text_of(spec: NetworkSpec, target: str = "numpy", library: bool = False) -> str:
     """The generated text for a spec."""
-    return render(lower(spec), load_target(target), library)
+    return renderer(target).render(lower(spec), library)
 
 
 def module_of(spec: NetworkSpec, target: str = "numpy") -> ModuleType:

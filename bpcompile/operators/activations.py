@@ -101,7 +101,7 @@ SOFTMAX = Activation(
     kind="softmax",
     description="a probability for each class, adding up to 1; output layer only",
     symbol="softmax",
-    formula="eᶻ / Σ eᶻ over the layer, the largest z taken off first",
+    formula="eᶻ / Σ eᶻ, the largest z taken off first",
     define=_softmax,
     body=(
         Reduce("top", "max", z),

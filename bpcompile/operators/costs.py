@@ -105,7 +105,7 @@ LOG_LIKELIHOOD = Cost(
                 Map("terms", y * (log(Var("total")) + Var("top") - z)),
             ),
             error=a - y,
-            reason="log-likelihood cancels the softmax's Jacobian",
+            reason="log-likelihood cancels the Jacobian",
         )
     },
     needs=frozenset({"softmax"}),

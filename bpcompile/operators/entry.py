@@ -185,6 +185,7 @@ class Optimizer(Entry):
     `eta`, `m` and `n` are scalars; `scalars` are computed once a step, in order.
     """
 
+    symbol: str
     formula: str
     source: str
     scalars: tuple[tuple[str, Expr], ...]

@@ -48,6 +48,7 @@ STANDARD_NORMAL = Initializer(
 SGD = Optimizer(
     kind="sgd",
     description="plain stochastic gradient descent",
+    symbol="SGD",
     formula="w → w - η/m ∂C/∂w",
     source="Nielsen, chapter 1, equations (20) and (21)",
     scalars=(("rate", eta / m),),

@@ -1,0 +1,199 @@
+"""`bpcompile check SPEC --run`: what a spec compiles to, against the oracles.
+
+The module is compiled in memory and imported; its gradients are compared with the
+reference runtime's and with complex steps of the reference's cost, its parameters
+after a few steps of training with the reference's. What "equal" means: the largest
+|a - b| of an array over max(1, the largest |b|).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from bpcompile import reference
+from bpcompile.errors import UserError
+from bpcompile.lower import lower
+from bpcompile.operators import ACTIVATIONS
+from bpcompile.reference_randomness import uniforms
+from bpcompile.render import render
+from bpcompile.spec import NetworkSpec
+from bpcompile.target import Target
+
+BOUND = 1e-12
+EXAMPLES = 4
+MOST_ENTRIES = 20
+MOST_TRAINING = 40
+EPOCHS = 2
+#: Multiply-adds of the pure-Python reference that one complex-step check may take.
+WORK = 4_000_000
+SAMPLING = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One array, compared: how many of its entries, and how far apart they are."""
+
+    array: str
+    what: str
+    checked: int
+    entries: int
+    difference: float
+
+    @property
+    def passed(self) -> bool:
+        # Not `>`: a NaN is a failure.
+        return self.difference <= BOUND
+
+
+@dataclass(frozen=True)
+class Report:
+    """All comparisons of one spec and target."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+
+def check(spec: NetworkSpec, target: Target) -> Report:
+    """Compile, import, compare; UserError where the target cannot be run from here."""
+    if target.runs != "import":
+        raise UserError(f'target "{target.name}" cannot be run by check --run')
+    module = _imported(render(lower(spec), target), spec.name)
+    return Report(
+        f"{spec.name} for {target.name}, in float64: gradients on {EXAMPLES} examples, "
+        f"training on {_training_size(spec)} for {EPOCHS} epochs "
+        f"of {_steps(spec)} steps",
+        (*_gradients(spec, module), *_training(spec, module)),
+    )
+
+
+def table(report: Report) -> str:
+    """The report as text: a row for each array."""
+    lines = [report.title, ""]
+    lines.append(f"{'array':8}{'compared with':40}{'entries':>16}{'difference':>12}")
+    for row in report.rows:
+        entries = f"{row.checked} of {row.entries}"
+        verdict = "ok" if row.passed else "FAIL"
+        lines.append(
+            f"{row.array:8}{row.what:40}{entries:>16}{row.difference:12.1e}  {verdict}"
+        )
+    verdict = "all within" if report.passed else "NOT all within"
+    lines.append(f"\n{verdict} {BOUND:g}")
+    return "\n".join(lines)
+
+
+def _imported(text: str, name: str) -> ModuleType:
+    # Registered while it runs, for its dataclasses look themselves up there.
+    module = ModuleType(f"bpcompile_check_{name}")
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(text, module.__name__, "exec"), module.__dict__)
+    finally:
+        del sys.modules[module.__name__]
+    return module
+
+
+def _steps(spec: NetworkSpec) -> int:
+    size = min(spec.hyperparameters.mini_batch_size, _training_size(spec))
+    return -(-_training_size(spec) // size)
+
+
+def _training_size(spec: NetworkSpec) -> int:
+    """Two whole mini-batches and a short one, where they are small enough."""
+    size = spec.hyperparameters.mini_batch_size
+    return min(2 * size + max(1, size // 2), MOST_TRAINING)
+
+
+def _data(spec: NetworkSpec, n: int) -> tuple[list[list[float]], list[Any]]:
+    """Inputs in [0, 1) and targets that this network may be given."""
+    inputs, outputs = spec.layers[0].size, spec.layers[-1].size
+    drawn = uniforms(n * inputs, 0, SAMPLING, layer=1)
+    x = [drawn[i * inputs : (i + 1) * inputs] for i in range(n)]
+    drawn = uniforms(n * outputs, 0, SAMPLING, layer=len(spec.layers))
+    if spec.resolved_task == "regression":
+        return x, [drawn[i * outputs : (i + 1) * outputs] for i in range(n)]
+    if outputs > 1:
+        return x, [int(value * outputs) for value in drawn[:n]]
+    output = ACTIVATIONS[spec.layers[-1].activation.kind]
+    low = -1 if output.codes_minus_one else 0
+    return x, [low if value < 0.5 else 1 for value in drawn]
+
+
+def _flat(array: Any) -> list[float]:
+    """A nested list or an array as one list of floats."""
+    values = array.tolist() if hasattr(array, "tolist") else array
+    while values and isinstance(values[0], list):
+        values = [value for row in values for value in row]
+    return list(values)
+
+
+def _difference(a: Iterable[float], b: Iterable[float]) -> float:
+    pairs = list(zip(a, b, strict=True))
+    largest = max(abs(right) for _, right in pairs)
+    return max(abs(left - right) for left, right in pairs) / max(1.0, largest)
+
+
+def _index(place: int, columns: int) -> tuple[int, ...]:
+    """Where an entry stands: (j, k) of a weight, (j,) of a bias."""
+    return divmod(place, columns) if columns else (place,)
+
+
+def _gradients(spec: NetworkSpec, module: ModuleType) -> Iterator[Row]:
+    x, y = _data(spec, EXAMPLES)
+    network = module.Network(dtype="float64")
+    parameters = reference.initial_parameters(spec)
+    # The module has not seen training data yet, so a fitted scaling is the identity.
+    fitted = spec.layers[0].scaling.kind not in ("none", "divide")
+    scaling = None if fitted else reference.fit_scaling(spec, x)
+    expected = reference.backprop(spec, parameters, x, y, scaling)
+    emitted = network.backprop(x, y)
+    total = sum(len(_flat(values)) for values in expected.values())
+    most = max(2, min(MOST_ENTRIES, WORK // max(1, total)))
+    for name, nabla in emitted.items():
+        flat = _flat(nabla)
+        yield Row(
+            name,
+            "gradient of the reference",
+            len(flat),
+            len(flat),
+            _difference(flat, _flat(expected[name])),
+        )
+        columns = len(expected[name][0]) if name.startswith("w") else 0
+        sample = sorted({i * (len(flat) - 1) // most for i in range(most + 1)})[:most]
+        steps = [
+            reference.complex_step(
+                spec, parameters, x, y, name, _index(i, columns), scaling
+            )
+            for i in sample
+        ]
+        found = [flat[i] for i in sample]
+        yield Row(
+            name,
+            "complex step of the reference's cost",
+            len(sample),
+            len(flat),
+            _difference(found, steps),
+        )
+
+
+def _training(spec: NetworkSpec, module: ModuleType) -> Iterator[Row]:
+    x, y = _data(spec, _training_size(spec))
+    network = module.Network(dtype="float64")
+    network.train(x, y, epochs=EPOCHS)
+    trained = reference.train(spec, x, y, EPOCHS).parameters
+    for name, values in network.parameters.items():
+        flat = _flat(values)
+        yield Row(
+            name,
+            "parameters of the reference, trained",
+            len(flat),
+            len(flat),
+            _difference(flat, _flat(trained[name])),
+        )

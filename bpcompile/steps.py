@@ -1,0 +1,226 @@
+"""The kinds of step a plan is made of: one small class each, and the tensors they name.
+
+A target has one macro of the same name for every class of `STEPS`. Nothing here knows
+a language; layout, padding and transposes belong to the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bpcompile.expr import Expr
+from bpcompile.operators.entry import Body
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A named array: "w2" with axes ("neuron", "input"), "a2" ("neuron", "example").
+
+    role   weight, bias, weighted_input, activation, error, weight_gradient,
+           bias_gradient or target
+    """
+
+    name: str
+    role: str
+    layer: int
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement group: what the book writes as one formula, for one layer."""
+
+    layer: int
+    formula: str
+
+    equation: ClassVar[str] = ""
+
+    @property
+    def macro(self) -> str:
+        return type(self).__name__
+
+    @property
+    def comment(self) -> str:
+        """The equation's name first, so that a search for BP2 lists every use."""
+        return f"{self.equation}  {self.formula}" if self.equation else self.formula
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class WeightedInput(Step):
+    """z = w a + b, with a of the layer below."""
+
+    weight: Tensor
+    bias: Tensor
+    below: Tensor
+    result: Tensor
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.weight, self.bias, self.below
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+
+@dataclass(frozen=True)
+class Activate(Step):
+    """a = σ(z) by the function of that name."""
+
+    function: str
+    weighted_input: Tensor
+    result: Tensor
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return (self.weighted_input,)
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+
+@dataclass(frozen=True)
+class ErrorStep(Step):
+    """What BP1 and BP2 share: an error taken back through the activation.
+
+    value      δ over "a", "z" and what comes in; for `function` only what goes in
+    function   the named derivative that is applied to it, or ""
+    """
+
+    value: Expr
+    function: str
+    function_reads: tuple[str, ...]
+    operands: tuple[tuple[str, Tensor], ...]
+    result: Tensor
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+    @property
+    def tensors(self) -> dict[str, str]:
+        """The name of the array in which each variable of `value` stands."""
+        return {name: tensor.name for name, tensor in self.operands}
+
+    @property
+    def storage(self) -> dict[str, str]:
+        """The same with "g", which an in-place target computes into the result."""
+        return {**self.tensors, "g": self.result.name}
+
+
+@dataclass(frozen=True)
+class OutputError(ErrorStep):
+    """δ of the output layer, from "a" and "y"."""
+
+    equation: ClassVar[str] = "BP1"
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return tuple(tensor for _, tensor in self.operands)
+
+
+@dataclass(frozen=True)
+class HiddenError(ErrorStep):
+    """δ of a hidden layer; "g" stands for wᵀδ of the layer above."""
+
+    weight_above: Tensor
+    error_above: Tensor
+
+    equation: ClassVar[str] = "BP2"
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        operands = tuple(tensor for _, tensor in self.operands)
+        return self.weight_above, self.error_above, *operands
+
+
+@dataclass(frozen=True)
+class WeighExamples(Step):
+    """δ of the output layer times each example's own weight, where one is given."""
+
+    result: Tensor
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+
+@dataclass(frozen=True)
+class BiasGradient(Step):
+    """∂C/∂b = δ, summed over the mini-batch."""
+
+    error: Tensor
+    result: Tensor
+
+    equation: ClassVar[str] = "BP3"
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return (self.error,)
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+
+@dataclass(frozen=True)
+class WeightGradient(Step):
+    """∂C/∂w = δ aᵀ with a of the layer below, summed over the mini-batch."""
+
+    error: Tensor
+    below: Tensor
+    result: Tensor
+
+    equation: ClassVar[str] = "BP4"
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.error, self.below
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+
+@dataclass(frozen=True)
+class UpdateParameter(Step):
+    """The optimizer's step: the new "w" over "w", "nabla" and the plan's scalars."""
+
+    body: Body
+    parameter: Tensor
+    gradient: Tensor
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.parameter, self.gradient
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.parameter,)
+
+
+#: Every kind of step; a target must have a macro for each.
+STEPS: tuple[type[Step], ...] = (
+    WeightedInput,
+    Activate,
+    OutputError,
+    HiddenError,
+    WeighExamples,
+    BiasGradient,
+    WeightGradient,
+    UpdateParameter,
+)

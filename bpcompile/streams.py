@@ -1,0 +1,39 @@
+"""Standard output, which carries only results, and standard error for all else."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from bpcompile.errors import UserError
+
+
+def complain(message: str) -> None:
+    """Write a line to standard error, if there is one."""
+    # Where stderr is closed, print would take stdout.
+    if sys.stderr is not None:
+        print(message, file=sys.stderr)
+
+
+def result(text: str) -> None:
+    """Write to standard output, as bytes that neither locale nor platform changes.
+
+    Raises UserError where that is closed or full, BrokenPipeError where its reader
+    has gone.
+    """
+    if sys.stdout is None:
+        raise UserError("standard output is closed")
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        give_up_stdout()
+        raise UserError(f"standard output: {failure.strerror}") from failure
+
+
+def give_up_stdout() -> None:
+    """Give up standard output, so that Python's exit does not try it again."""
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 1)

@@ -1,0 +1,191 @@
+"""The chain of proof: generated module <- reference <- complex step of the cost."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from jinja2 import Environment
+from numpy.typing import NDArray
+from support import difference, text_of
+
+from bpcompile import reference
+from bpcompile import render as renderer
+from bpcompile.operators import SCALINGS
+from bpcompile.render import environment
+from bpcompile.spec import NetworkSpec
+from bpcompile.target import load_target
+
+Array = NDArray[Any]
+
+#: Of every array, this many entries are differentiated by a complex step.
+ENTRIES = 3
+#: A cost that differs by less has not risen: rounding alone moves it so far.
+ROUNDING = 1e-12
+
+_numbers = itertools.count()
+
+
+# ---- Modules -----------------------------------------------------------------------
+
+
+@functools.cache
+def _environment(target: str) -> Environment:
+    return environment(load_target(target))
+
+
+def library_text(spec: NetworkSpec, target: str) -> str:
+    """The generated mathematics, without the program around it.
+
+    Parsing the templates takes 25 times as long as filling them in, so hundreds of
+    modules share one environment.
+    """
+    with mock.patch.object(renderer, "environment", lambda t: _environment(t.name)):
+        return text_of(spec, target, library=True)
+
+
+def imported(text: str) -> ModuleType:
+    """A module from its text."""
+    module = ModuleType(f"checked_{next(_numbers)}")
+    # `from __future__ import annotations` has typing look a module up by its name.
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(text, module.__name__, "exec"), module.__dict__)
+    finally:
+        del sys.modules[module.__name__]
+    return module
+
+
+def library(spec: NetworkSpec, target: str) -> ModuleType:
+    """The generated module of a spec, without its program."""
+    return imported(library_text(spec, target))
+
+
+# ---- Differences -------------------------------------------------------------------
+
+
+def apart(actual: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
+    """The largest difference of two sets of arrays of the same names; NaN counts."""
+    assert list(actual) == list(expected)
+    found = [difference(actual[name], expected[name]) for name in expected]
+    return float(np.max(found))
+
+
+def as_lists(parameters: Mapping[str, Array]) -> dict[str, Any]:
+    """The parameters of a module in the reference's form: a bias is a flat list."""
+    return {
+        name: array.ravel().tolist() if name.startswith("b") else array.tolist()
+        for name, array in parameters.items()
+    }
+
+
+def scaling_of(spec: NetworkSpec, x: Array, fitted: bool = True) -> Any:
+    """The reference's scaling, before or after it has been fitted on x."""
+    if SCALINGS[spec.layers[0].scaling.kind].fitted and not fitted:
+        return None
+    return reference.fit_scaling(spec, x.tolist())
+
+
+def sampled(gradient: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """`ENTRIES` places of every array, its first and last among them."""
+    for name, values in gradient.items():
+        shape = np.shape(values)
+        size = int(np.prod(shape))
+        flat = np.unique(np.linspace(0, size - 1, ENTRIES).astype(int))
+        for place in flat:
+            yield name, tuple(int(i) for i in np.unravel_index(place, shape))
+
+
+def complex_steps_apart(gradient: Mapping[str, Any], *point: Any) -> float:
+    """The largest difference of sampled entries from complex steps of the cost.
+
+    point: spec, parameters, x, y and scaling, as the reference takes them. Measured
+    against the largest entry of its array, as the contract's difference is.
+    """
+    spec, parameters, x, y, scaling = point
+    found = []
+    for name, index in sampled(gradient):
+        exact = reference.complex_step(spec, parameters, x, y, name, index, scaling)
+        values = np.asarray(gradient[name])
+        off = abs(float(values[index]) - exact)
+        found.append(off / max(1.0, float(np.abs(values).max())))
+    return float(np.max(found))
+
+
+# ---- Training ----------------------------------------------------------------------
+
+
+class Rises(Exception):
+    """The reference's cost is not finite, or higher than an epoch before."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A spec at a learning rate at which the reference's cost never rises.
+
+    drawn: how often the rate was drawn again; training: the reference's run.
+    """
+
+    spec: NetworkSpec
+    drawn: int
+    training: reference.Training
+
+
+def epochs_for(spec: NetworkSpec, n: int, steps: int = 50) -> int:
+    """As many epochs as `steps` mini-batches of n examples take."""
+    size = spec.hyperparameters.mini_batch_size
+    return -(-steps // -(-n // size))
+
+
+def settled(
+    spec: NetworkSpec, x: Array, y: Array, epochs: int, rng: np.random.Generator
+) -> Settled:
+    """The spec and the reference's training, the learning rate redrawn as need be.
+
+    Each new rate is drawn between a tenth and a half of the last, so that one is found
+    quickly: a small enough step along the gradient never raises the cost.
+    """
+    rate = spec.hyperparameters.learning_rate
+    for drawn in range(100):
+        tried = at_rate(spec, rate)
+        try:
+            return Settled(tried, drawn, _checked_training(tried, x, y, epochs))
+        except (Rises, OverflowError, ValueError):
+            rate *= rng.uniform(0.1, 0.5)
+    raise AssertionError(f"no learning rate is small enough for {spec.normalised()}")
+
+
+def at_rate(spec: NetworkSpec, rate: float) -> NetworkSpec:
+    """The spec with another learning rate."""
+    hyper = spec.hyperparameters.model_copy(update={"learning_rate": rate})
+    return spec.model_copy(update={"hyperparameters": hyper})
+
+
+def _checked_training(
+    spec: NetworkSpec, x: Array, y: Array, epochs: int
+) -> reference.Training:
+    """The reference's run; Rises as soon as an epoch ends above the one before.
+
+    With L2 it is the total cost that a step goes down on, so that is what is watched.
+    """
+    rows, targets = x.tolist(), y.tolist()
+    scaling = reference.fit_scaling(spec, rows)
+    last = -(-len(rows) // spec.hyperparameters.mini_batch_size) - 1
+    first = reference.initial_parameters(spec)
+    best = [reference.total_cost(spec, first, rows, targets, scaling)]
+
+    def watch(_epoch: int, step: int, parameters: dict[str, Any]) -> None:
+        if step == last:
+            cost = reference.total_cost(spec, parameters, rows, targets, scaling)
+            if not cost <= best[-1] + ROUNDING * max(1.0, abs(best[-1])):
+                raise Rises
+            best.append(cost)
+
+    return reference.train(spec, rows, targets, epochs, on_step=watch)

@@ -1,0 +1,196 @@
+"""Random valid specs and data for them, drawn from the registries and their rules.
+
+Nothing here lists an operator, so a new entry is drawn without a change. What a cost
+asks of its targets is the one thing said twice; `VALUES` must know each key of
+`TARGETS` (`test_equality.py` asserts it).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from support import spec_of
+
+from bpcompile.operators import (
+    ACTIVATIONS,
+    COSTS,
+    INITIALIZERS,
+    OPTIMIZERS,
+    REGULARIZERS,
+    SCALINGS,
+)
+from bpcompile.operators.entry import Entry, Parameter
+from bpcompile.spec import NetworkSpec
+
+Array = NDArray[Any]
+
+#: How many random specs a test draws: always the same ones, unless a number is given.
+EXAMPLES = int(os.environ.get("BPCOMPILE_EXAMPLES", "200"))
+
+repeatable = settings(
+    max_examples=EXAMPLES,
+    derandomize="BPCOMPILE_EXAMPLES" not in os.environ,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+HIDDEN = tuple(kind for kind, entry in ACTIVATIONS.items() if not entry.output_only)
+
+
+@functools.cache
+def outputs_for(cost: str) -> tuple[str, ...]:
+    """The output activations that a cost goes with, by the spec's own rules."""
+
+    def fits(activation: str) -> bool:
+        layers = [1, {"size": 1, "activation": minimal(ACTIVATIONS[activation])}]
+        try:
+            spec_of(layers=layers, cost=minimal(COSTS[cost]))
+        except ValueError:
+            return False
+        return True
+
+    return tuple(kind for kind in ACTIVATIONS if fits(kind))
+
+
+def minimal(entry: Entry) -> dict[str, Any]:
+    """An operator as a spec gives it, with those parameters alone that it needs."""
+    required = [p for p in entry.parameters if p.default is None]
+    return {"kind": entry.kind, **{p.name: (p.above or 0.0) + 2.0 for p in required}}
+
+
+PAIRS = tuple((output, cost) for cost in COSTS for output in outputs_for(cost))
+TRIPLES = tuple((hidden, *pair) for hidden in HIDDEN for pair in PAIRS)
+
+
+def spec_of_triple(hidden: str, output: str, cost: str, **rest: Any) -> NetworkSpec:
+    """A float64 spec in which a hidden activation meets itself, output and cost."""
+    inner, outer = minimal(ACTIVATIONS[hidden]), minimal(ACTIVATIONS[output])
+    layers = [
+        {"size": 3},
+        {"size": 4, "activation": inner},
+        {"size": 3, "activation": inner},
+        {"size": 2, "activation": outer},
+    ]
+    fields = {"dtype": "float64", "layers": layers, **rest}
+    return spec_of(cost=minimal(COSTS[cost]), **fields)
+
+
+# ---- Specs -------------------------------------------------------------------------
+
+
+def _values(parameter: Parameter) -> st.SearchStrategy[float]:
+    # Below the default, as upper bounds such as 1 for a momentum lie just above it.
+    if default := parameter.default:
+        return st.floats(0.5 * default, default)
+    return st.floats(0.5, 300.0).map(lambda value: (parameter.above or 0.0) + value)
+
+
+@st.composite
+def _operator(draw: st.DrawFn, registry: Mapping[str, Entry], kinds: Any = None) -> Any:
+    kind = draw(st.sampled_from(tuple(kinds or registry)))
+    chosen: dict[str, Any] = {"kind": kind}
+    for parameter in registry[kind].parameters:
+        if parameter.default is None or draw(st.booleans()):
+            chosen[parameter.name] = draw(_values(parameter))
+    return kind if len(chosen) == 1 and draw(st.booleans()) else chosen
+
+
+@st.composite
+def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
+    """Any valid spec of 2 to 6 layers, each 1 to 6 wide, and of small numbers."""
+    widths = st.integers(1, 6)
+    depth = draw(st.integers(2, 6))
+    cost = draw(_operator(COSTS))
+    kind = cost if isinstance(cost, str) else cost["kind"]
+    layers: list[Any] = [{"size": draw(widths), "scaling": draw(_operator(SCALINGS))}]
+    for index in range(2, depth + 1):
+        kinds = outputs_for(kind) if index == depth else HIDDEN
+        activation = draw(_operator(ACTIVATIONS, kinds))
+        initializer = draw(_operator(INITIALIZERS))
+        layers.append(
+            {
+                "size": draw(widths),
+                "activation": activation,
+                "initializer": initializer,
+            }
+        )
+    hyperparameters = {
+        "learning_rate": 10.0 ** draw(st.floats(-2.0, 0.0)),
+        "mini_batch_size": draw(st.integers(1, 12)),
+        "seed": draw(st.integers(0, 2**53 - 1)),
+        "optimizer": draw(_operator(OPTIMIZERS)),
+        "regularization": {
+            name: draw(st.floats(0.0, 2.0))
+            for name in REGULARIZERS
+            if draw(st.booleans())
+        },
+    }
+    tasks = st.sampled_from([None, "classification", "regression"])
+    return spec_of(
+        dtype=dtype,
+        task=draw(tasks),
+        layers=layers,
+        cost=cost,
+        hyperparameters=hyperparameters,
+    )
+
+
+# ---- Data --------------------------------------------------------------------------
+
+
+def _distribution(rng: np.random.Generator, n: int, width: int) -> Array:
+    shares = rng.random((n, width)) + 0.01
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def _unit(rng: np.random.Generator, n: int, width: int) -> Array:
+    """Values within 0 to 1, of which some are exactly 0 or 1."""
+    return np.clip(rng.random((n, width)) * 1.4 - 0.2, 0.0, 1.0)
+
+
+#: Values that a cost takes, by what its entry asks of them.
+VALUES: Mapping[str, Callable[[np.random.Generator, int, int], Array]] = {
+    "any": lambda rng, n, width: rng.normal(size=(n, width)),
+    "unit": _unit,
+    "distribution": _distribution,
+}
+
+
+def inputs_for(spec: NetworkSpec, n: int, rng: np.random.Generator) -> Array:
+    """Raw inputs (n, N1): a third of the time uint8, with odd columns among them."""
+    width = spec.layers[0].size
+    if rng.random() < 1 / 3:
+        # Without scaling, sums of bytes would leave every sigmoid flat.
+        top = 4 if spec.layers[0].scaling.kind == "none" else 256
+        return rng.integers(0, top, (n, width)).astype(np.uint8)
+    x = rng.normal(size=(n, width))
+    for column in range(width):
+        chance = rng.random()
+        if chance < 0.15:
+            x[:, column] = rng.normal()
+        elif chance < 0.3:
+            x[:, column] = rng.integers(-3, 4, n)
+    return x
+
+
+def targets_for(spec: NetworkSpec, n: int, rng: np.random.Generator) -> Array:
+    """Labels (n,) where the spec classifies, else or at times values (n, NL)."""
+    width = spec.layers[-1].size
+    if spec.resolved_task == "classification" and width > 1 and rng.random() < 0.7:
+        return rng.integers(0, width, n)
+    values: Array = VALUES[COSTS[spec.cost.kind].targets](rng, n, width)
+    return values[:, 0] if width == 1 and rng.random() < 0.5 else values
+
+
+def data_for(spec: NetworkSpec, n: int, seed: int) -> tuple[Array, Array]:
+    """n raw inputs (n, N1) and valid targets for a spec, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    return inputs_for(spec, n, rng), targets_for(spec, n, rng)

@@ -1,0 +1,333 @@
+"""What holds the design together: who may know what, and how large things may grow."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jinja2 import nodes
+from support import ROOT, SPECS, TARGETS, bpcompile, run, text_of
+
+from bpcompile import steps
+from bpcompile.api import load_spec
+from bpcompile.errors import UserError
+from bpcompile.expr import PRIMITIVES
+from bpcompile.operators.entry import REDUCTIONS, STATISTICS
+from bpcompile.render import environment
+from bpcompile.steps import STEPS, Step
+from bpcompile.target import load_target
+
+PACKAGE = ROOT / "bpcompile"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FOLDERS = sorted(path.parent for path in ROOT.glob("templates/*/target.toml"))
+TEMPLATES = sorted(ROOT.glob("templates/*/*.jinja"))
+GALLERY = sorted(SPECS.glob("*.json"))
+
+#: All that is not ASCII in the formulas as they are printed: the book's own signs.
+#: Who needs another one adds it here, knowing that every editor must show it.
+SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᶻₐ½√Σ∂∇δησλ⊙→")
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# ---- No code knows a target or a language ------------------------------------------
+
+
+def words_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every identifier and every whole string constant, with its line."""
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield line, node.value
+        elif isinstance(node, ast.alias):
+            yield line, node.name
+            yield line, node.asname or ""
+        else:
+            for field in ("id", "attr", "arg", "name", "module"):
+                word = getattr(node, field, None)
+                if isinstance(word, str):
+                    yield line, word
+
+
+def test_no_code_names_a_target_or_its_language() -> None:
+    tables = [tomllib.loads((f / "target.toml").read_text("utf-8")) for f in FOLDERS]
+    known = {folder.name for folder in FOLDERS}
+    known |= {table["language"] for table in tables if "language" in table}
+    assert known >= set(TARGETS) | {"python"}
+    found = {
+        (short(path), word)
+        for path in MODULES
+        for _, word in words_of(ast.parse(path.read_text("utf-8")))
+        if word.casefold() in known
+    }
+    # `check --run` hands arrays to a module that it has imported: the library's name
+    # there is no knowledge of a target.
+    assert found <= {("bpcompile/check.py", "numpy")}
+
+
+def test_no_code_names_a_suffix_of_a_target() -> None:
+    suffixes = {load_target(folder.name).suffix for folder in FOLDERS}
+    found = [
+        f"{short(path)}:{line}"
+        for path in MODULES
+        for line, word in words_of(ast.parse(path.read_text("utf-8")))
+        if word in suffixes
+    ]
+    assert found == []
+
+
+# ---- A target is found wanting when it is loaded -----------------------------------
+
+
+def made_up(folder: Path, settings: str, macros: str = "") -> Path:
+    """A root of templates with the one target "made_up"."""
+    target = folder / "made_up"
+    target.mkdir()
+    (target / "target.toml").write_text(settings, "utf-8")
+    (target / "steps.jinja").write_text(macros, "utf-8")
+    return folder
+
+
+def lacking(root: Path) -> list[str]:
+    with pytest.raises(UserError) as refused:
+        load_target("made_up", root)
+    start = 'target "made_up" lacks '
+    assert str(refused.value).startswith(start)
+    return str(refused.value).removeprefix(start).split(", ")
+
+
+def test_empty_target_lacks_everything_and_hears_it_at_once(tmp_path: Path) -> None:
+    missing = lacking(made_up(tmp_path, ""))
+    assert {f"primitives.{name}" for name in PRIMITIVES} <= set(missing)
+    assert {f"reductions.{name}" for name in REDUCTIONS} <= set(missing)
+    assert {f"statistics.{name}" for name in STATISTICS} <= set(missing)
+    assert {"setting suffix", "setting language", "literal.quote"} <= set(missing)
+    assert len(missing) == len(set(missing))
+
+
+def test_missing_macros_and_primitives_are_named_together(tmp_path: Path) -> None:
+    target = load_target(TARGETS[0])
+    text = (target.folders[-1] / "target.toml").read_text("utf-8")
+    text = re.sub(r"^(tanh|erf|sum) = .*\n", "", text, flags=re.MULTILINE)
+    macros = [step.__name__ for step in STEPS if step is not steps.HiddenError]
+    macro_text = "".join(f"{{% macro {m}(step) %}}{{% endmacro %}}\n" for m in macros)
+    missing = lacking(made_up(tmp_path, text, macro_text))
+    dropped = {"tanh", "erf"} & set(PRIMITIVES)
+    assert set(missing) == {
+        *(f"primitives.{name}" for name in dropped),
+        *(f"in_place.{name}" for name in dropped),
+        "reductions.sum",
+        "macro HiddenError",
+    }
+
+
+def test_command_line_says_what_a_target_of_ones_own_lacks(tmp_path: Path) -> None:
+    root = made_up(tmp_path, 'base = "numpy"\nsteps = "mine.jinja"\n')
+    done = bpcompile(SPECS / "xor.json", "-t", f"{root}/made_up")
+    assert done.returncode == 2
+    macros = ", ".join(f"macro {step.__name__}" for step in STEPS)
+    assert done.stderr == f'bpcompile: target "made_up" lacks {macros}\n'
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_step_has_a_macro_and_every_macro_a_step(name: str) -> None:
+    target = load_target(name)
+    file = target.settings["steps"]
+    folder = next(folder for folder in target.folders if (folder / file).is_file())
+    tree = environment(target).parse((folder / file).read_text("utf-8"))
+    macros = [macro.name for macro in tree.find_all(nodes.Macro)]
+    assert [m for m in macros if m[0].isupper()] == [s.__name__ for s in STEPS]
+
+
+def test_every_kind_of_step_is_registered() -> None:
+    kinds = {
+        kind
+        for kind in vars(steps).values()
+        if isinstance(kind, type) and issubclass(kind, Step)
+    }
+    bases = {base for kind in kinds for base in kind.__mro__[1:]}
+    assert kinds - bases == set(STEPS)
+
+
+# ---- Who imports what --------------------------------------------------------------
+
+IMPORTED = """
+import sys
+{run}
+print(*sorted({{name.split(".")[0] for name in sys.modules}}))
+"""
+
+
+def imported_by(code: str) -> set[str]:
+    """The top-level modules that a fresh process has imported after running it."""
+    done = run(sys.executable, "-c", IMPORTED.format(run=code))
+    assert done.returncode == 0, done.stderr
+    # sysconfig, which the standard library's zoneinfo asks, has a part per platform.
+    names = {n for n in done.stdout.split() if not n.startswith("_sysconfigdata")}
+    return names - set(sys.stdlib_module_names)
+
+
+BARE = """
+import jinja2, pydantic
+type("Bare", (pydantic.BaseModel,), {"__annotations__": {"size": int}})
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_compiling_imports_pydantic_and_jinja2_and_nothing_else(
+    target: str, tmp_path: Path
+) -> None:
+    spec, output = SPECS / "xor.json", tmp_path / "xor.py"
+    arguments = [str(spec), "-o", str(output), "-t", target]
+    found = imported_by(
+        f"from bpcompile.cli import main\nassert main({arguments!r}) == 0"
+    )
+    assert output.exists()
+    assert "numpy" not in found
+    assert found - imported_by(BARE) == {"bpcompile"}
+
+
+def test_reference_shares_nothing_with_the_compiler() -> None:
+    files = sorted(PACKAGE.glob("reference*.py"))
+    assert files
+    own = {f"bpcompile.{path.stem}" for path in files}
+    for path in files:
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{short(path)}: a relative import"
+                imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+        for name in imported:
+            if name.split(".")[0] not in sys.stdlib_module_names:
+                allowed = (
+                    "bpcompile.spec.",
+                    "bpcompile.operators.",
+                    "bpcompile.errors.",
+                )
+                assert name.startswith((*allowed, *own)), f"{short(path)}: {name}"
+
+
+# ---- Depth -------------------------------------------------------------------------
+
+# The recursion limit is the smallest at which the small network compiles, found by
+# trying; the deep one must do with the same.
+DEPTH = """
+import sys
+from bpcompile.lower import lower
+from bpcompile.render import render
+from bpcompile.spec import NetworkSpec
+from bpcompile.target import load_target
+
+target = load_target(sys.argv[1])
+
+def compiled(layers):
+    fields = {"layers": tuple([2] * layers), "cost": "quadratic"}
+    return render(lower(NetworkSpec.model_validate(fields)), target)
+
+compiled(4)
+limit = 40
+while True:
+    sys.setrecursionlimit(limit)
+    try:
+        compiled(4)
+        break
+    except RecursionError:
+        limit += 5
+text = compiled(1000)
+sys.setrecursionlimit(1000)
+compile(text, "deep", "exec")
+print(limit, text.count("w1000"))
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_thousand_layers_need_no_deeper_stack_than_four(target: str) -> None:
+    done = run(sys.executable, "-c", DEPTH, target)
+    assert done.returncode == 0, done.stderr[-2000:]
+    limit, uses = map(int, done.stdout.split())
+    assert limit < 500
+    assert uses > 3
+
+
+# ---- Text --------------------------------------------------------------------------
+
+
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+def foreign_signs(text: str) -> set[str]:
+    return {c for c in text if not (c.isascii() or c in SIGNS)}
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=short)
+def test_template_is_safe_on_text(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert foreign_signs(text) == set()
+    assert not CONTROL.search(text)
+    tree = environment(load_target(path.parent.name)).parse(text)
+    filters = {used.name for used in tree.find_all(nodes.Filter)}
+    # They break lines where `str.splitlines` does, or turn escaping off.
+    assert not filters & {"indent", "wordwrap", "tojson", "safe"}
+    assert not list(tree.find_all(nodes.FilterBlock))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_generated_text_has_only_ascii_and_the_books_signs(target: str) -> None:
+    assert GALLERY
+    for spec in GALLERY:
+        text = text_of(load_spec(spec), target)
+        assert foreign_signs(text) == set(), spec.name
+        assert not CONTROL.search(text), spec.name
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_template_is_left_over(name: str) -> None:
+    target = load_target(name)
+    made = environment(target)
+    used = {target.settings["module"], target.settings["steps"]}
+    seen: set[str] = set()
+    while used - seen:
+        template = (used - seen).pop()
+        seen.add(template)
+        assert made.loader
+        tree = made.parse(made.loader.get_source(made, template)[0])
+        kinds = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+        for node in tree.find_all(kinds):
+            assert isinstance(node.template, nodes.Const), f"{template}: not constant"
+            used.add(node.template.value)
+    held = {path.name for path in target.folders[0].glob("*.jinja")}
+    assert held <= seen
+
+
+# ---- Sizes -------------------------------------------------------------------------
+
+#: A file is read in one sitting; the parts of the emitted program are each one
+#: listing that a user reads in one piece in the module, too.
+LINES = {".py": 340, ".jinja": 150}
+LONGER = {"files.jinja": 270, "readers.jinja": 270, "program.jinja": 270}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *TEMPLATES], ids=short)
+def test_file_is_short_enough_to_read(path: Path) -> None:
+    limit = LONGER.get(path.name, LINES[path.suffix])
+    assert len(path.read_text("utf-8").splitlines()) <= limit
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_functions_are_short_enough_to_read(path: Path) -> None:
+    long = [
+        f"{short(path)}:{node.lineno}: {node.name} has {lines} lines"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > 50
+    ]
+    assert long == []

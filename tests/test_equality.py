@@ -1,0 +1,189 @@
+"""Generated modules against the reference: initial values, costs and gradients."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import (
+    apart,
+    as_lists,
+    complex_steps_apart,
+    library,
+    scaling_of,
+)
+from random_specs import (
+    PAIRS,
+    TRIPLES,
+    VALUES,
+    data_for,
+    outputs_for,
+    repeatable,
+    spec_of_triple,
+    specs,
+)
+from support import TARGETS, difference, spec_of
+
+from bpcompile import reference
+from bpcompile.operators import ACTIVATIONS, COSTS
+from bpcompile.operators import entry as entries
+from bpcompile.spec import NetworkSpec
+
+EXACT = 1e-12
+SINGLE = 2e-6
+
+
+def test_random_data_knows_what_each_cost_asks_of_its_targets() -> None:
+    assert set(VALUES) == set(entries.TARGETS)
+
+
+def test_pairs_cover_every_cost_and_output_activation() -> None:
+    assert {cost for _, cost in PAIRS} == set(COSTS)
+    assert {output for output, _ in PAIRS} == set(ACTIVATIONS)
+    assert outputs_for("log_likelihood") == ("softmax",)
+
+
+def check_values(spec: NetworkSpec, net: Any, x: Any, y: Any, scaling: Any) -> None:
+    """Outputs, costs and gradient of a network against the reference's."""
+    parameters = as_lists(net.parameters)
+    rows, targets = x.tolist(), y.tolist()
+    point = (spec, parameters, rows, targets, scaling)
+    outputs = [
+        reference.feedforward(spec, parameters, row, scaling)[1][-1] for row in rows
+    ]
+    assert net.feedforward(x).shape == (len(x), spec.layers[-1].size)
+    assert difference(net.feedforward(x), outputs) <= EXACT
+    assert difference(net.cost(x, y), reference.cost(*point)) <= EXACT
+    assert difference(net.total_cost(x, y), reference.total_cost(*point)) <= EXACT
+    gradient = net.backprop(x, y)
+    assert {name: g.shape for name, g in gradient.items()} == {
+        name: p.shape for name, p in net.parameters.items()
+    }
+    assert apart(gradient, reference.backprop(*point)) <= EXACT
+    assert complex_steps_apart(as_lists(gradient), *point) <= EXACT
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("triple", TRIPLES, ids="-".join)
+def test_every_hidden_and_output_activation_with_every_cost(
+    triple: tuple[str, str, str], target: str
+) -> None:
+    l2 = {"regularization": {"l2": 0.7}}
+    spec = spec_of_triple(*triple, hyperparameters=l2)
+    x, y = data_for(spec, 5, seed=1)
+    net = library(spec, target).Network()
+    check_values(spec, net, x, y, None)
+    assert all(np.any(g != 0) for g in net.backprop(x, y).values())
+
+
+@repeatable
+@given(specs(), st.integers(1, 9), st.integers(0, 2**20))
+def test_random_specs(spec: NetworkSpec, n: int, seed: int) -> None:
+    x, y = data_for(spec, n, seed)
+    for target in TARGETS:
+        net = library(spec, target).Network()
+        assert apart(net.parameters, reference.initial_parameters(spec)) <= EXACT
+        check_values(spec, net, x, y, scaling_of(spec, x, fitted=False))
+        # No epoch trains nothing, but fits the scaling.
+        net.train(x, y, epochs=0)
+        assert apart(net.parameters, reference.initial_parameters(spec)) <= EXACT
+        check_values(spec, net, x, y, scaling_of(spec, x))
+
+
+def check_single(spec: NetworkSpec, x: Any, y: Any, target: str) -> None:
+    """The gradient in float32 against float64, both at the float32 parameters."""
+    module = library(spec, target)
+    single, double = module.Network(), module.Network(dtype=np.float64)
+    for name, array in single.parameters.items():
+        double.parameters[name][...] = array
+    gradient = single.backprop(x, y)
+    assert {g.dtype for g in gradient.values()} == {np.dtype(np.float32)}
+    assert apart(gradient, double.backprop(x, y)) <= SINGLE
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("triple", TRIPLES, ids="-".join)
+def test_float32_gradients(triple: tuple[str, str, str], target: str) -> None:
+    spec = spec_of_triple(*triple, dtype="float32")
+    x, y = data_for(spec, 8, seed=2)
+    check_single(spec, x, y, target)
+
+
+@repeatable
+@given(specs("float32"), st.integers(1, 9), st.integers(0, 2**20))
+def test_float32_gradients_of_random_specs(
+    spec: NetworkSpec, n: int, seed: int
+) -> None:
+    x, y = data_for(spec, n, seed)
+    for target in TARGETS:
+        check_single(spec, x, y, target)
+
+
+# ---- How the examples are handed over ----------------------------------------------
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_rows_one_by_one_are_the_batch(pair: tuple[str, str], target: str) -> None:
+    spec = spec_of_triple("tanh", *pair)
+    x, y = data_for(spec, 7, seed=3)
+    net = library(spec, target).Network()
+    rows = [(x[i : i + 1], y[i : i + 1]) for i in range(len(x))]
+    outputs = np.concatenate([net.feedforward(row) for row, _ in rows])
+    assert difference(net.feedforward(x), outputs) <= EXACT
+    costs = [net.cost(*row) for row in rows]
+    assert difference(net.cost(x, y), np.mean(costs)) <= EXACT
+    gradients = [net.backprop(*row) for row in rows]
+    mean = {
+        name: np.mean([g[name] for g in gradients], axis=0) for name in ["w2", "b4"]
+    }
+    whole = net.backprop(x, y)
+    assert apart({name: whole[name] for name in mean}, mean) <= EXACT
+
+
+def layouts(array: Any, folder: pathlib.Path) -> dict[str, Any]:
+    """The same numbers in other places: order, stride, file, plain Python."""
+    wide = np.repeat(array, 2, axis=0)
+    np.save(folder / "rows.npy", array)
+    return {
+        "Fortran order": np.asfortranarray(array),
+        "every second row": wide[::2],
+        "read backwards": np.ascontiguousarray(array[::-1])[::-1],
+        "memory-mapped": np.load(folder / "rows.npy", mmap_mode="r"),
+        "lists": array.tolist(),
+    }
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("scaling", ["none", "standardize", "min_max"])
+@pytest.mark.parametrize("kind", [np.float64, np.uint8])
+def test_layout_of_the_inputs_changes_no_bit(
+    target: str, scaling: str, kind: Any, tmp_path: pathlib.Path
+) -> None:
+    hidden = {"size": 5, "activation": "tanh"}
+    layers = [{"size": 4, "scaling": scaling}, hidden, 3]
+    spec = spec_of(layers=layers, cost="quadratic", dtype="float64")
+    rng = np.random.default_rng(4)
+    x, y = (rng.normal(size=(23, 4)) * 9 + 40).astype(kind), rng.random((23, 3))
+
+    def everything(x: Any, y: Any) -> list[bytes]:
+        net = library(spec, target).Network()
+        history = net.train(x, y, epochs=2, monitor=("cost",))
+        arrays = [
+            net.feedforward(x),
+            *net.backprop(x, y).values(),
+            *net.parameters.values(),
+        ]
+        costs = [record["cost"] for record in history] + [net.cost(x, y)]
+        return [array.tobytes() for array in arrays] + [np.array(costs).tobytes()]
+
+    expected = everything(x, y)
+    (tmp_path / "y").mkdir()
+    for name, other in layouts(x, tmp_path).items():
+        assert everything(other, y) == expected, f"x: {name}"
+    for name, other in layouts(y, tmp_path / "y").items():
+        assert everything(x, other) == expected, f"y: {name}"

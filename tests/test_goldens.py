@@ -1,0 +1,35 @@
+"""The generated text of the gallery, whole; `make goldens` writes it anew.
+
+The program half of a module is the same for every network of a task, so that it is
+kept once for each task and the mathematics for every spec and target.
+"""
+
+from __future__ import annotations
+
+import pytest
+from support import ROOT, SPECS, TARGETS, text_of
+
+from bpcompile import load_spec
+
+GOLDENS = ROOT / "tests" / "goldens"
+GALLERY = sorted(path.stem for path in SPECS.glob("*.json"))
+
+
+def test_the_gallery_is_complete():
+    wanted = {"xor", "book_ch1", "book_ch3", "digits", "sine", "deep"}
+    assert wanted <= set(GALLERY)
+    described = [load_spec(SPECS / f"{name}.json").description for name in GALLERY]
+    assert all(described)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", GALLERY)
+def test_mathematics(name, target, golden):
+    text = text_of(load_spec(SPECS / f"{name}.json"), target, library=True)
+    golden(GOLDENS / target / f"{name}.py", text)
+
+
+@pytest.mark.parametrize("name", ["xor", "digits", "sine"])
+def test_whole_module(name, golden):
+    text = text_of(load_spec(SPECS / f"{name}.json"))
+    golden(GOLDENS / "whole" / f"{name}.py", text)

@@ -1,0 +1,198 @@
+"""Every entry of the registries against mpmath: values and intervals."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from operator_oracle import (
+    ACTIVATION_ORACLE,
+    COST_ORACLE,
+    FUSED,
+    OUTPUTS,
+    TARGETS_OF,
+    Array,
+    columns,
+    digits,
+    precise,
+)
+from oracle import library
+from random_specs import PAIRS, spec_of_triple
+from support import TARGETS
+
+from bpcompile.lower import lower
+from bpcompile.operators import ACTIVATIONS, COSTS
+from bpcompile.operators.entry import Interval
+
+
+def test_the_oracle_knows_every_operator() -> None:
+    assert set(ACTIVATION_ORACLE) == set(ACTIVATIONS)
+    assert set(COST_ORACLE) == set(COSTS)
+
+
+@functools.cache
+def module(output: str, cost: str, target: str) -> Any:
+    return library(spec_of_triple("tanh", output, cost), target)
+
+
+def calm(f: Callable[..., Any], *arguments: Array) -> Array:
+    """What f returns, or leaves in its last argument; a warning is an error."""
+    copies = [array.copy() for array in arguments]
+    with np.errstate(all="raise", under="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        returned = f(*copies)
+    result = copies[-1] if returned is None else returned
+    assert np.isfinite(result).all()
+    return np.asarray(result)
+
+
+def emitted_activation(kind: str, target: str) -> Callable[[Array], Array]:
+    """The function that a module has for an activation, on arrays (3, n)."""
+    cost = next(cost for output, cost in PAIRS if output == kind)
+    f = getattr(module(kind, cost, target), kind)
+    return lambda z: calm(f, z)
+
+
+def ulps(found: Any, exact: Any, kind: Any, beside: float = 1.0) -> float:
+    """The difference in ULP of the largest of |exact| and `beside`."""
+    scale = max(abs(exact), mpmath.mpf(beside))
+    return float(abs(mpmath.mpf(float(found)) - exact) / scale / np.finfo(kind).eps)
+
+
+# ---- Activations -----------------------------------------------------------------------
+
+#: The identity is left out of modules altogether.
+NAMED = [kind for kind in ACTIVATIONS if kind != "identity"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NAMED)
+def test_emitted_activations(name: str, kind: Any, target: str) -> None:
+    # Measured: sigmoid 0.7, tanh 0.4, relu 0, softmax 1.1. NumPy's exp in float32 is
+    # within 2 ULP, a division adds a half, and so does each term of a sum.
+    bound = 3.0
+    z = np.array(columns(), kind).T
+    a = emitted_activation(name, target)(z)
+    assert a.dtype == kind
+    interval = ACTIVATIONS[name].interval
+    # Rounding may reach a bound that is not part of the interval, never pass it.
+    assert (a >= interval.low).all()
+    assert (a <= interval.high).all()
+    with mpmath.workdps(50):
+        for column, outputs in zip(z.T, a.T, strict=True):
+            exact = ACTIVATION_ORACLE[name](precise(column))
+            for found, value in zip(outputs, exact, strict=True):
+                assert ulps(found, value, kind) <= bound, (column, found)
+
+
+def inside(value: Any, interval: Interval) -> bool:
+    low = interval.low <= value if interval.closed_low else interval.low < value
+    high = value <= interval.high if interval.closed_high else value < interval.high
+    return low and high
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_definitions_and_their_intervals(name: str) -> None:
+    entry = ACTIVATIONS[name]
+    for column in columns():
+        found = entry.define(column)
+        with digits(column):
+            exact = ACTIVATION_ORACLE[name](precise(column))
+            assert all(inside(value, entry.interval) for value in exact), column
+            for mine, value in zip(found, exact, strict=True):
+                # Relative to the value itself. Where it is exp(z - top), rounding of
+                # the difference grows with it; what is subnormal has fewer digits.
+                ulp = 2.0**-52 * abs(value)
+                grown = max(map(abs, column)) if entry.derivative is None else 0
+                apart = abs(mpmath.mpf(mine) - value)
+                assert apart <= (4 + grown) * ulp + 5e-324, column
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("size", [1e300, 1e308])
+def test_the_largest_numbers_there_are(name: str, size: float, target: str) -> None:
+    with np.errstate(over="raise"):
+        z = np.array([[size] * 3, [-size] * 3]).T
+        a = emitted_activation(name, target)(z)
+    exact = [ACTIVATION_ORACLE[name](precise(column)) for column in z.T]
+    assert np.array_equal(a.T, np.array(exact, float))
+
+
+# ---- Costs -----------------------------------------------------------------------------
+
+
+def exact_cost(cost: str, output: str, reads: str, column: Any, y: list[float]) -> Any:
+    """C_x of what a cost function is given: the outputs, or z of the output layer."""
+    values = precise(column)
+    a = ACTIVATION_ORACLE[output](values) if reads == "z" else values
+    return COST_ORACLE[cost](a, precise(y))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_emitted_costs(pair: tuple[str, str], kind: Any, target: str) -> None:
+    """From z where the entry fuses the two, else from the outputs as rounded."""
+    output, cost = pair
+    # Measured: 0.5 where nothing is added up from parts of another size. The
+    # log-likelihood adds the largest z to ln Σ and takes z off again, so that its
+    # error is one of the size of z.
+    bound = 4.0
+    value = lower(spec_of_triple("tanh", output, cost)).cost
+    f = getattr(module(output, cost, target), value.function)
+    z = np.array(columns()[::4], kind).T
+    given = z
+    if value.reads == "a" and output != "identity":
+        given = emitted_activation(output, target)(z)
+    for y in TARGETS_OF[COSTS[cost].targets]:
+        targets = np.repeat(np.array([y], kind).T, z.shape[1], axis=1)
+        costs = np.sum(calm(f, given, targets), axis=0, dtype=np.float64)
+        for column, found in zip(given.T, costs, strict=True):
+            largest = float(np.abs(column).max())
+            with digits(column):
+                exact = exact_cost(cost, output, value.reads, column, y)
+                beside = max(1.0, largest if value.reads == "z" else 1.0)
+                assert ulps(found, exact, kind, beside) <= bound, (column, found)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("size", [-1e308, -1e300, 1e300, 1e308])
+@pytest.mark.parametrize("pair", FUSED, ids="-".join)
+def test_costs_of_the_largest_numbers_there_are(
+    pair: tuple[str, str], size: float, target: str
+) -> None:
+    """All of one sign: of opposite signs their difference is not a number any more."""
+    output, cost = pair
+    value = lower(spec_of_triple("tanh", output, cost)).cost
+    f = getattr(module(output, cost, target), value.function)
+    for y in TARGETS_OF[COSTS[cost].targets]:
+        terms = calm(f, np.full((3, 1), size), np.array([y]).T)
+        assert (terms >= 0).all()
+
+
+@pytest.mark.parametrize("pair", FUSED, ids="-".join)
+def test_definitions_of_costs_from_z(pair: tuple[str, str]) -> None:
+    output, cost = pair
+    for column in columns()[::4]:
+        for y in TARGETS_OF[COSTS[cost].targets]:
+            found = COSTS[cost].define_from_z[output](column, y)
+            with digits(column):
+                exact = exact_cost(cost, output, "z", column, y)
+                beside = max(1.0, *map(abs, column))
+                assert ulps(found, exact, np.float64, beside) <= 4, column
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_definitions_of_costs(name: str) -> None:
+    for a in OUTPUTS:
+        for y in TARGETS_OF[COSTS[name].targets]:
+            exact = COST_ORACLE[name](precise(a), precise(y))
+            assert math.isclose(COSTS[name].define(a, y), exact, rel_tol=1e-14)

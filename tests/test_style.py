@@ -1,0 +1,128 @@
+"""Generated modules are clean under their language's own tools, as they come."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from support import SPECS, TARGETS, spec_of, text_of
+
+from bpcompile import load_spec
+
+RELU = {"size": 5, "activation": "relu"}
+SOFTMAX = {"size": 3, "activation": "softmax"}
+IDENTITY = {"size": 2, "activation": "identity"}
+ONE = {"size": 1, "activation": "tanh"}
+LIKELY = "log_likelihood"
+NORMAL = {"size": 2, "activation": "identity", "initializer": "standard_normal"}
+DECAY = {"regularization": {"l2": 1.0}}
+
+#: A spec for each branch that a template has; texts around the length of a line.
+VARIANTS = {
+    "one_output": {"layers": [3, 4, 1], "cost": "cross_entropy"},
+    "one_tanh": {"layers": [3, ONE], "cost": "quadratic", "description": "x" * 70},
+    "values": {"layers": [3, 4, IDENTITY], "cost": "quadratic"},
+    "one_value": {
+        "layers": [
+            {"size": 3, "scaling": "min_max"},
+            {"size": 1, "activation": "identity"},
+        ],
+        "cost": "quadratic",
+        "description": "x" * 82,
+    },
+    "classes": {
+        "layers": [{"size": 3, "scaling": "standardize"}, SOFTMAX],
+        "cost": LIKELY,
+        "description": 'é"\\\n\t' * 40,
+    },
+    "softmax_quadratic": {
+        "layers": [{"size": 3, "scaling": {"kind": "divide", "by": 2}}, RELU, SOFTMAX],
+        "cost": "quadratic",
+        "description": "x" * 83,
+    },
+    "deep": {
+        "layers": [3, *([NORMAL] * 12), 2],
+        "cost": "cross_entropy",
+        "hyperparameters": DECAY,
+        "description": "x" * 165,
+        "dtype": "float64",
+        "name": "n" * 64,
+    },
+    "class_of_identity": {"layers": [3, IDENTITY], "cost": "quadratic"},
+    "values_in_unit": {
+        "layers": [3, 2],
+        "cost": "cross_entropy",
+        "task": "regression",
+        "description": "x" * 166,
+    },
+    "values_adding_up": {"layers": [3, SOFTMAX], "cost": LIKELY, "task": "regression"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Every variant for every target, whole and as a library; and the gallery."""
+    made = tmp_path_factory.mktemp("generated")
+    specs = {name: spec_of(**fields) for name, fields in VARIANTS.items()}
+    specs |= {f"gallery_{p.stem}": load_spec(p) for p in SPECS.glob("*.json")}
+    for name, spec in specs.items():
+        for target in TARGETS:
+            stem = f"{name}_{target.replace('-', '_')}"
+            (made / f"{stem}.py").write_text(text_of(spec, target), "utf-8")
+            library = text_of(spec, target, library=True)
+            (made / f"{stem}_library.py").write_text(library, "utf-8")
+    return made
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        ("ruff", "check", "--isolated"),
+        ("ruff", "check", "--isolated", "--target-version=py39", "--select=F,I,UP,B"),
+        ("ruff", "format", "--isolated", "--check"),
+    ],
+    ids=lambda tool: " ".join(tool[:3]),
+)
+def test_clean_as_it_comes(tool, folder):
+    command = [sys.executable, "-m", *tool, str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    "tool", [("mypy", "--strict"), ("black", "--check", "--quiet", "--workers=1")]
+)
+def test_clean_as_it_comes_under_slow_tools(tool, folder):
+    """Whole modules of one target and libraries of the other, to spare time."""
+    numpy, textbook = ("*_numpy.py", "*_numpy_textbook_library.py")
+    paths = [*folder.glob(numpy), *folder.glob(textbook)]
+    variants = [str(p) for p in paths if not p.name.startswith("gallery")]
+    assert len(variants) == 2 * len(VARIANTS)
+    command = [sys.executable, "-m", *tool, *variants]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert result.returncode == 0, result.stdout[-2000:]
+
+
+def test_lines_fit(folder):
+    """Only the header may be longer: a name may have 64 characters."""
+    for path in folder.glob("*.py"):
+        for line in path.read_text("utf-8").splitlines()[2:]:
+            assert len(line) <= 88, f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_hundred_layers_need_no_formatter(target, tmp_path):
+    spec = spec_of(layers=[2, *[2] * 120, 1], cost="cross_entropy")
+    path = tmp_path / "deep.py"
+    path.write_text(text_of(spec, target), "utf-8")
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--check", path]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_names_where_or_when(target):
+    """No path, host or date: the same spec gives the same bytes anywhere."""
+    text = text_of(load_spec(SPECS / "xor.json"), target)
+    assert str(SPECS) not in text
+    assert "/" + "home" not in text and "20" + "26" not in text
