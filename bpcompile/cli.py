@@ -131,7 +131,7 @@ def _compiled(options: argparse.Namespace) -> dict[str, str]:
             raise UserError(f"two specs would be written to {shown}; rename one")
         _refuse_same_file(path, options.specs)
         texts[path] = render(plan, target, options.library)
-        _compiles(texts[path], target)
+        _refuse_unusable(path, texts[path], target)
     return texts
 
 
@@ -170,10 +170,23 @@ def _refuse_same_file(path: str, specs: list[str]) -> None:
             raise UserError(f"{printable(path)}: input and output are the same file")
 
 
-def _compiles(text: str, target: Target) -> None:
-    """A module that this process can import must at least be its language."""
-    if target.runs == "import":
-        compile(text, "<generated>", "exec")
+def _refuse_unusable(path: str, text: str, target: Target) -> None:
+    """A module that this process can import must be its language, and not stand in
+    the way of what it imports itself."""
+    if target.runs != "import":
+        return
+    import re
+    from pathlib import Path
+
+    from bpcompile.errors import UserError, printable
+
+    compile(text, "<generated>", "exec")
+    stem = Path(path).stem
+    if re.search(rf"^ *(?:import|from) {re.escape(stem)}\b", text, re.MULTILINE):
+        raise UserError(
+            f"{printable(path)}: would be taken for the module {stem} that it "
+            "imports; choose another name"
+        )
 
 
 def _compared(path: str, text: str, show: bool) -> bool:

@@ -29,6 +29,8 @@ Array = NDArray[Any]
 ENTRIES = 3
 #: A cost that differs by less has not risen: rounding alone moves it so far.
 ROUNDING = 1e-12
+#: For so many learning rates the mean cost must not rise either, beside the total.
+STRICT = 4
 
 _numbers = itertools.count()
 
@@ -128,7 +130,7 @@ class Rises(Exception):
 
 @dataclass(frozen=True)
 class Settled:
-    """A spec at a learning rate at which the reference's cost never rises.
+    """A spec at a learning rate at which the reference's cost does not rise.
 
     drawn: how often the rate was drawn again; training: the reference's run.
     """
@@ -150,15 +152,17 @@ def settled(
     """The spec and the reference's training, the learning rate redrawn as need be.
 
     Each new rate is drawn between a tenth and a half of the last, so that one is found
-    quickly: a small enough step along the gradient never raises the cost.
+    quickly: a small enough step along the gradient never raises the total cost.
     """
     rate = spec.hyperparameters.learning_rate
     for drawn in range(100):
         tried = at_rate(spec, rate)
         try:
-            return Settled(tried, drawn, _checked_training(tried, x, y, epochs))
+            run = _checked_training(tried, x, y, epochs, both=drawn < STRICT)
         except (Rises, OverflowError, ValueError):
             rate *= rng.uniform(0.1, 0.5)
+        else:
+            return Settled(tried, drawn, run)
     raise AssertionError(f"no learning rate is small enough for {spec.normalised()}")
 
 
@@ -169,23 +173,29 @@ def at_rate(spec: NetworkSpec, rate: float) -> NetworkSpec:
 
 
 def _checked_training(
-    spec: NetworkSpec, x: Array, y: Array, epochs: int
+    spec: NetworkSpec, x: Array, y: Array, epochs: int, both: bool
 ) -> reference.Training:
     """The reference's run; Rises as soon as an epoch ends above the one before.
 
-    With L2 it is the total cost that a step goes down on, so that is what is watched.
+    Watched is the total cost, and the mean cost too if `both`: L2 may well raise that
+    at any rate.
     """
     rows, targets = x.tolist(), y.tolist()
     scaling = reference.fit_scaling(spec, rows)
     last = -(-len(rows) // spec.hyperparameters.mini_batch_size) - 1
-    first = reference.initial_parameters(spec)
-    best = [reference.total_cost(spec, first, rows, targets, scaling)]
+    measures = (reference.total_cost, reference.cost)[: 1 + both]
+
+    def costs(parameters: dict[str, Any]) -> Array:
+        point = (spec, parameters, rows, targets, scaling)
+        return np.array([measure(*point) for measure in measures])
+
+    before = [costs(reference.initial_parameters(spec))]
 
     def watch(_epoch: int, step: int, parameters: dict[str, Any]) -> None:
         if step == last:
-            cost = reference.total_cost(spec, parameters, rows, targets, scaling)
-            if not cost <= best[-1] + ROUNDING * max(1.0, abs(best[-1])):
+            now = costs(parameters)
+            if not np.all(now <= before[-1] + ROUNDING * np.maximum(1.0, before[-1])):
                 raise Rises
-            best.append(cost)
+            before.append(now)
 
     return reference.train(spec, rows, targets, epochs, on_step=watch)

@@ -148,7 +148,8 @@ def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
 
 def _distribution(rng: np.random.Generator, n: int, width: int) -> Array:
     shares = rng.random((n, width)) + 0.01
-    return shares / shares.sum(axis=1, keepdims=True)
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _unit(rng: np.random.Generator, n: int, width: int) -> Array:
@@ -168,8 +169,13 @@ def inputs_for(spec: NetworkSpec, n: int, rng: np.random.Generator) -> Array:
     """Raw inputs (n, N1): a third of the time uint8, with odd columns among them."""
     width = spec.layers[0].size
     if rng.random() < 1 / 3:
-        # Without scaling, sums of bytes would leave every sigmoid flat.
-        top = 4 if spec.layers[0].scaling.kind == "none" else 256
+        # Bytes that are not scaled down would leave every sigmoid flat.
+        scaling = spec.layers[0].scaling
+        small = (
+            SCALINGS[scaling.kind].fitted
+            or max(scaling.parameters.values(), default=0.0) > 50
+        )
+        top = 256 if small else 4
         return rng.integers(0, top, (n, width)).astype(np.uint8)
     x = rng.normal(size=(n, width))
     for column in range(width):

@@ -368,6 +368,15 @@ def test_unprintable_argument_is_escaped(capsys: Captured) -> None:
     assert "--x\\x1b[2J\\x0a" in text
 
 
+def test_output_that_would_hide_a_module_it_imports(capsys: Captured) -> None:
+    os.mkdir("out")
+    pathlib.Path("json.json").write_text(SPEC)
+    for arguments in (["net.json", "-o", "out/numpy.py"], ["json.json", "-o", "out/"]):
+        text = refusal_of(*arguments, capsys=capsys)
+        assert "; choose another name\n" in text
+    assert os.listdir("out") == []
+
+
 def test_missing_spec(capsys: Captured) -> None:
     expected = "bpcompile: cannot read nix.json: no such file\n"
     assert refusal_of("nix.json", capsys=capsys) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -94,15 +95,26 @@ def test_random_specs(spec: NetworkSpec, n: int, seed: int) -> None:
         check_values(spec, net, x, y, scaling_of(spec, x))
 
 
-def check_single(spec: NetworkSpec, x: Any, y: Any, target: str) -> None:
-    """The gradient in float32 against float64, both at the float32 parameters."""
+def single_and_double(
+    spec: NetworkSpec, target: str, x: Any, y: Any
+) -> tuple[float, float]:
+    """How far the float32 gradient is from float64's at the same parameters.
+
+    And how far that of float64 moves when every parameter does by float32's rounding:
+    no program in float32 can be expected to be nearer than that.
+    """
     module = library(spec, target)
     single, double = module.Network(), module.Network(dtype=np.float64)
+    for net in (single, double):
+        net.train(x, y, epochs=0)
     for name, array in single.parameters.items():
         double.parameters[name][...] = array
-    gradient = single.backprop(x, y)
+    exact, gradient = double.backprop(x, y), single.backprop(x, y)
     assert {g.dtype for g in gradient.values()} == {np.dtype(np.float32)}
-    assert apart(gradient, double.backprop(x, y)) <= SINGLE
+    rng = np.random.default_rng(0)
+    for array in double.parameters.values():
+        array *= 1 + 2.0**-24 * rng.choice([-1, 1], array.shape)
+    return apart(gradient, exact), apart(double.backprop(x, y), exact)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -110,17 +122,25 @@ def check_single(spec: NetworkSpec, x: Any, y: Any, target: str) -> None:
 def test_float32_gradients(triple: tuple[str, str, str], target: str) -> None:
     spec = spec_of_triple(*triple, dtype="float32")
     x, y = data_for(spec, 8, seed=2)
-    check_single(spec, x, y, target)
+    assert single_and_double(spec, target, x, y)[0] <= SINGLE
 
 
-@repeatable
-@given(specs("float32"), st.integers(1, 9), st.integers(0, 2**20))
-def test_float32_gradients_of_random_specs(
-    spec: NetworkSpec, n: int, seed: int
-) -> None:
-    x, y = data_for(spec, n, seed)
-    for target in TARGETS:
-        check_single(spec, x, y, target)
+def test_float32_gradients_of_random_specs() -> None:
+    counts: Counter[str] = Counter()
+
+    @repeatable
+    @given(specs("float32"), st.integers(1, 9), st.integers(0, 2**20))
+    def check(spec: NetworkSpec, n: int, seed: int) -> None:
+        x, y = data_for(spec, n, seed)
+        for target in TARGETS:
+            off, moved = single_and_double(spec, target, x, y)
+            counts["runs"] += 1
+            counts["left out"] += moved > SINGLE / 10
+            assert off <= SINGLE or moved > SINGLE / 10
+
+    check()
+    print(f"float32: {counts['left out']} of {counts['runs']} gradients too sensitive")
+    assert counts["left out"] <= 0.2 * counts["runs"]
 
 
 # ---- How the examples are handed over ----------------------------------------------
