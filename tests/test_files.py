@@ -267,7 +267,11 @@ def test_a_limit_on_the_file_s_size_leaves_the_old_file(tmp_path: pathlib.Path) 
     assert written(tmp_path) == ["f"]
 
 
-WRITER = "import sys, {0} as m\nfor _ in range(60): m.write_atomically('f', sys.argv[1].encode() * 50_000)"
+WRITER = """
+import sys, writer
+for _ in range(60):
+    writer.write_atomically("f", sys.argv[1].encode() * 50_000)
+"""
 
 
 def test_writers_at_the_same_time_and_one_that_is_killed(
@@ -275,9 +279,8 @@ def test_writers_at_the_same_time_and_one_that_is_killed(
 ) -> None:
     (tmp_path / "writer.py").write_text(text_of(spec_for("classes")), "utf-8")
     (tmp_path / "f").write_bytes(b"0" * 50_000)
-    code = WRITER.format("writer")
     writers = [
-        subprocess.Popen([sys.executable, "-c", code, letter], cwd=tmp_path)
+        subprocess.Popen([sys.executable, "-c", WRITER, letter], cwd=tmp_path)
         for letter in "abc"
     ]
     killer = threading.Timer(0.6, writers[2].kill)
