@@ -22,7 +22,7 @@ def load_document(spec: str | Path, overrides: Iterable[str] = ()) -> Document:
     document = read_file(str(spec))
     for assignment in overrides:
         # Loaded here, because most runs set nothing.
-        from bpcompile.override import override
+        from bpcompile.source.override import override
 
         document = override(document, assignment)
     return document

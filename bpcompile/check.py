@@ -18,7 +18,7 @@ from bpcompile import reference
 from bpcompile.errors import UserError
 from bpcompile.lower import lower
 from bpcompile.operators import ACTIVATIONS
-from bpcompile.reference_randomness import uniforms
+from bpcompile.reference.randomness import uniforms
 from bpcompile.render import render
 from bpcompile.spec import NetworkSpec
 from bpcompile.target import Target

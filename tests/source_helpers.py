@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bpcompile.errors import Place, SpecError, SpecErrors, format_error
-from bpcompile.scanner import read_json
+from bpcompile.source.scanner import read_json
 
 SUITE = Path(__file__).parents[2] / "shared/cases/JSONTestSuite/test_parsing"
 DEEP = "nested too deeply (at most 64)"

@@ -17,7 +17,7 @@ from bpcompile.errors import (
     printable,
     quote,
 )
-from bpcompile.scanner import read_json
+from bpcompile.source.scanner import read_json
 
 
 def test_the_form_of_the_contract() -> None:

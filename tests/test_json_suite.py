@@ -8,7 +8,7 @@ import pytest
 from source_helpers import SUITE, faults, plain
 
 from bpcompile.errors import SpecErrors
-from bpcompile.scanner import read_json
+from bpcompile.source.scanner import read_json
 
 pytestmark = pytest.mark.skipif(
     not SUITE.is_dir(), reason="JSONTestSuite is not in ../shared"

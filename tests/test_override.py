@@ -11,9 +11,9 @@ from source_helpers import SPEC, covered, plain
 
 from bpcompile.api import load_document
 from bpcompile.errors import SpecErrors, format_error
-from bpcompile.override import override
-from bpcompile.scanner import read_json
 from bpcompile.source import Document
+from bpcompile.source.override import override
+from bpcompile.source.scanner import read_json
 
 
 def after(*assignments: str) -> Document:

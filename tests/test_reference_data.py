@@ -12,7 +12,7 @@ import pytest
 
 from bpcompile import reference
 from bpcompile.operators import INITIALIZERS
-from bpcompile.reference_randomness import philox_block
+from bpcompile.reference.randomness import philox_block
 from bpcompile.spec import NetworkSpec
 
 ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "cases" / "randomness.json"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from source_helpers import DEEP, SPEC, covered, faults, lines, plain
 
 from bpcompile.errors import SpecErrors
-from bpcompile.scanner import read_json
 from bpcompile.source import Document
+from bpcompile.source.scanner import read_json
 
 REFUSED: list[tuple[bytes, str]] = [
     (b'{\n "a": 1,\n "a": 2}', '3:2: error[duplicate-key]: duplicate key "a", first at 2:2'),

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from source_helpers import SPEC, TOML
 
 from bpcompile.errors import SpecErrors, UserError, printable
-from bpcompile.scanner import read_json
 from bpcompile.source import read_file
-from bpcompile.toml_source import read_toml
+from bpcompile.source.scanner import read_json
+from bpcompile.source.toml import read_toml
 
 
 def test_read_file_chooses_by_suffix(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_standard_input_and_what_is_imported() -> None:
         "try: read_file('-')\n"
         "except SpecErrors as error: print(error)\n"
         "print({'numpy', 'pydantic', 'jinja2', 'tomllib',\n"
-        "    'bpcompile.toml_source', 'bpcompile.override'} & set(sys.modules))"
+        "    'bpcompile.source.toml', 'bpcompile.source.override'} & set(sys.modules))"
     )
     root = Path(__file__).parents[1]
     ran = subprocess.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from source_helpers import DEEP, TOML, covered, lines
 
-from bpcompile.toml_source import read_toml
+from bpcompile.source.toml import read_toml
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])

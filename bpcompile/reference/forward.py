@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bpcompile.operators import ACTIVATIONS, COSTS, INITIALIZERS
-from bpcompile.reference_randomness import BIASES, WEIGHTS, normal_stream, normals
+from bpcompile.reference.randomness import BIASES, WEIGHTS, normal_stream, normals
 
 if TYPE_CHECKING:
     from bpcompile.spec import Layer, NetworkSpec

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 
-from bpcompile.source import MAX_DIGITS, Path, pointer
+from bpcompile.source.document import MAX_DIGITS, Path, pointer
 
 CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from bpcompile.errors import SpecError, SpecErrors
-from bpcompile.literals import CONTROL, NOT_FINITE, control_message, number
-from bpcompile.source import (
+from bpcompile.source.document import (
     MAX_DEPTH,
     MAX_DIGITS,
     TOO_DEEP,
@@ -21,6 +20,7 @@ from bpcompile.source import (
     pointer,
     refuse,
 )
+from bpcompile.source.literals import CONTROL, NOT_FINITE, control_message, number
 
 # Path, code and message of a value that a spec must not hold.
 _Fault: TypeAlias = tuple[Path, str, str]

@@ -11,16 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from bpcompile.errors import SpecError, SpecErrors, printable, quote
-from bpcompile.literals import (
-    CONSTANTS,
-    CONTROL,
-    NUMBER,
-    control_message,
-    number,
-    number_advice,
-    word_advice,
-)
-from bpcompile.source import (
+from bpcompile.source.document import (
     MAX_DEPTH,
     MAX_VALUES,
     TOO_DEEP,
@@ -30,6 +21,15 @@ from bpcompile.source import (
     Text,
     decoded,
     pointer,
+)
+from bpcompile.source.literals import (
+    CONSTANTS,
+    CONTROL,
+    NUMBER,
+    control_message,
+    number,
+    number_advice,
+    word_advice,
 )
 
 _SPACE = re.compile(r"[ \t\n\r]*")

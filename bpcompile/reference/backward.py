@@ -1,13 +1,4 @@
-"""The reference runtime: the textbook loops, straight from a spec, in float64.
-
-Everything else is compared with this runtime, so it shares nothing with the compiler:
-of an operator it knows only the definition, of a derivative only the complex step.
-It trains by plain SGD with the book's L2 and knows no dropout, clipping, schedule or
-other optimizer.
-
-Sources: Nielsen, "Neural Networks and Deep Learning", chapter 2, for BP1 to BP4;
-Squire and Trapp, SIAM Review 40 (1998), for the complex step.
-"""
+"""BP1 to BP4 in loops, derivatives of the cost by other means, training."""
 
 from __future__ import annotations
 
@@ -16,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bpcompile.operators import ACTIVATIONS, COSTS
-from bpcompile.reference_feedforward import (
+from bpcompile.reference.forward import (
     Labels,
     Number,
     Parameters,
@@ -32,37 +23,11 @@ from bpcompile.reference_feedforward import (
     mean_cost,
     numbered_layers,
     scaled,
-    targets,
-    total_cost,
 )
-from bpcompile.reference_randomness import (
-    epoch_order,
-    normals,
-    philox_words,
-    uniforms,
-)
+from bpcompile.reference.randomness import epoch_order
 
 if TYPE_CHECKING:
     from bpcompile.spec import Layer, NetworkSpec
-
-__all__ = [
-    "Training",
-    "backprop",
-    "complex_step",
-    "cost",
-    "epoch_order",
-    "feedforward",
-    "finite_difference",
-    "fit_scaling",
-    "initial_parameters",
-    "normals",
-    "philox_words",
-    "targets",
-    "total_cost",
-    "train",
-    "uniforms",
-    "update",
-]
 
 Index: TypeAlias = int | tuple[int, ...]
 

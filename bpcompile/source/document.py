@@ -1,15 +1,8 @@
-"""A spec file -> its value and where each key and value stands (line:column).
-
-The readers are in modules of their own, loaded on first use: a spec is either JSON
-or TOML, and most runs need no more than one of them.
-"""
+"""A value with the place (line:column) of each of its keys and values."""
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -18,7 +11,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, NoReturn, TypeAlias
 
-from bpcompile.errors import Place, SpecError, SpecErrors, UserError, printable
+from bpcompile.errors import Place, SpecError, SpecErrors
 
 MAX_BYTES = 8 * 2**20
 MAX_DEPTH = 64
@@ -179,50 +172,3 @@ def _utf8(data: bytes, file: str) -> str:
         if error.end == len(data) and error.reason == "unexpected end of data":
             message = "unexpected end of file in a UTF-8 character"
         refuse(place, "encoding", message, "save the file as UTF-8")
-
-
-def read_file(path: str) -> Document:
-    """The spec in a file, TOML if its name ends in `.toml`, else JSON; "-" is standard
-    input, as JSON. Raises UserError for a file that cannot be read, SpecErrors for
-    its text. Limit: 8 MiB."""
-    if path.lower().endswith(".toml"):
-        from bpcompile.toml_source import read_toml
-
-        return read_toml(_file_bytes(path), path)
-    from bpcompile.scanner import read_json
-
-    if path == "-":
-        return read_json(_standard_input(), "<stdin>")
-    return read_json(_file_bytes(path), path)
-
-
-def _file_bytes(path: str) -> bytes:
-    name = printable(path)
-    try:
-        about = os.stat(path)
-        # Before opening: opening a FIFO waits for ever.
-        if stat.S_ISDIR(about.st_mode):
-            raise UserError(f"cannot read {name}: it is a directory")
-        if not stat.S_ISREG(about.st_mode):
-            raise UserError(f"cannot read {name}: not a regular file")
-        if about.st_size > MAX_BYTES:
-            raise UserError(f"cannot read {name}: larger than {MAX_BYTES >> 20} MiB")
-        with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise UserError(f"cannot read {name}: no such file") from None
-    except PermissionError:
-        raise UserError(f"cannot read {name}: permission denied") from None
-    except (OSError, ValueError) as error:
-        # ValueError: a NUL in the path.
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read {name}: {reason}") from None
-
-
-def _standard_input() -> bytes:
-    if sys.stdin is None:
-        raise UserError("cannot read standard input: it is closed")
-    try:
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"cannot read standard input: {error.strerror}") from None

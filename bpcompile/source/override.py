@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias
 
 from bpcompile.errors import Place, quote
-from bpcompile.literals import is_reserved
-from bpcompile.scanner import Scanner
-from bpcompile.source import (
+from bpcompile.source.document import (
     Document,
     Mark,
     Path,
@@ -18,6 +16,8 @@ from bpcompile.source import (
     refuse,
     refuse_surrogate,
 )
+from bpcompile.source.literals import is_reserved
+from bpcompile.source.scanner import Scanner
 
 # A key or index of the path, and where it stands in the assignment.
 _Step: TypeAlias = tuple[str | int, Mark]

@@ -1,0 +1,137 @@
+"""The weights file of a generated module: what it holds, which one is taken."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from modules import LAYERS, spec_for
+from programs import Program, trained
+from support import module_of
+
+from bpcompile.spec import digest
+
+CLASSES = "classes"
+
+
+@pytest.fixture
+def run(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> Program:
+    monkeypatch.chdir(tmp_path)
+    return Program(CLASSES, capsys)
+
+
+@pytest.fixture(params=LAYERS)
+def each(
+    request: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> Program:
+    monkeypatch.chdir(tmp_path)
+    return Program(request.param, capsys)
+
+
+def header_of(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
+    """The header of a safetensors file, by hand, and its data."""
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    return json.loads(raw[8 : 8 + length]), raw[8 + length :]
+
+
+def test_what_the_weights_file_holds(each: Program) -> None:
+    each("train", "--data", "data.npz", "--quiet", "--seed", "5")
+    header, data = header_of(each.weights)
+    metadata = header.pop("__metadata__")
+    spec = spec_for(each.weights.stem)
+    assert json.loads(metadata.pop("spec")) == spec.normalised()
+    assert metadata == {
+        "format": "1",
+        "spec_sha256": digest(spec),
+        "seed": "5",
+        "epoch": "3",
+        "scaling": "null",
+        "classes": "null",
+    }
+    net = each.module.Network.load(each.weights)
+    assert list(header) == list(net.parameters) == ["w2", "b2", "w3", "b3"]
+    for name, entry in header.items():
+        start, stop = entry["data_offsets"]
+        array = np.frombuffer(data[start:stop], "<f8").reshape(entry["shape"])
+        assert np.array_equal(array, net.parameters[name])
+
+
+def rewritten(run: Program, change: Any) -> None:
+    """The weights file with its arrays and metadata changed."""
+    arrays, metadata = run.module.read_safetensors(run.weights)
+    change(arrays, metadata)
+    run.module.write_safetensors(run.weights, arrays, metadata)
+
+
+CHANGES: dict[str, tuple[Any, str]] = {
+    "newer format": (
+        lambda a, m: m.update(format="2"),
+        "format 2, this trainer reads 1",
+    ),
+    "no metadata": (lambda a, m: m.clear(), "its metadata lacks"),
+    "no epoch": (lambda a, m: m.pop("epoch"), "its metadata lacks ['epoch']"),
+    "epoch no number": (lambda a, m: m.update(epoch="two"), "'two'"),
+    "spec no JSON": (lambda a, m: m.update(spec="{"), ""),
+    "NaN": (lambda a, m: a["b2"].fill(np.nan), "array b2 holds numbers that are not"),
+    "missing": (lambda a, m: a.pop("w3"), "has arrays ['w2', 'b2', 'b3'], expected"),
+    "extra": (lambda a, m: a.update(w4=a["w3"]), "'w4'], expected"),
+    "dtype": (
+        lambda a, m: a.update(w2=a["w2"].astype(np.float32)),
+        "array w2 is float32 (5, 3), expected float64 (5, 3)",
+    ),
+    "shape": (
+        lambda a, m: a.update(w2=a["w2"].T.copy()),
+        "array w2 is float64 (3, 5), expected float64 (5, 3)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_wrong_weights_are_refused_by_name(name: str, run: Program) -> None:
+    change, message = CHANGES[name]
+    trained(run)
+    rewritten(run, change)
+    for words in (["evaluate"], ["train"], ["predict", "-o", "p.npy"]):
+        run(*words, "--data", "data.npz", "--weights-in", str(run.weights), code=2)
+        assert run.error.startswith(f"error: {run.weights}: ")
+        assert message in run.error
+
+
+SOFTMAX = {"size": 4, "activation": "softmax"}
+OTHERS: dict[str, tuple[list[Any], str]] = {
+    "size": ([3, 6, SOFTMAX], "layer 2 has size 6, here it is 5"),
+    "depth": ([3, 5, 5, SOFTMAX], "made for 4 layers, this network has 3"),
+    "activation": (
+        [3, {"size": 5, "activation": "relu"}, SOFTMAX],
+        "layer 2 has activation relu, here it is sigmoid",
+    ),
+    "scaling": (
+        [{"size": 3, "scaling": "min_max"}, 5, SOFTMAX],
+        "layer 1 has scaling min_max, here it is None",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_weights_of_another_network_are_refused(name: str, run: Program) -> None:
+    layers, message = OTHERS[name]
+    other = module_of(spec_for(CLASSES, layers=layers))
+    other.Network().save(run.weights)
+    run("evaluate", "--data", "data.npz", code=2)
+    assert run.error.startswith(f"error: {run.weights}: ")
+    assert message in run.error
+
+
+def test_weights_of_the_same_layers_are_taken(run: Program) -> None:
+    """Another learning rate or name does not make another network."""
+    hyper = {"learning_rate": 0.1}
+    other = module_of(spec_for(CLASSES, name="elsewhere", hyperparameters=hyper))
+    other.Network().save(run.weights)
+    assert run("evaluate", "--data", "data.npz")
