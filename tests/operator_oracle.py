@@ -14,7 +14,7 @@ from bpcompile.operators import COSTS
 Array = NDArray[Any]
 Vector = list[Any]
 
-# ---- What the operators are ----------------------------------------------------------
+# ---- What the operators are --------------------------------------------------------
 
 
 def _each(f: Callable[[Any], Any]) -> Callable[[Vector], Vector]:
@@ -57,7 +57,7 @@ TARGETS_OF: dict[str, list[list[float]]] = {
 
 FUSED = [(output, cost) for cost, e in COSTS.items() for output in e.fused]
 OUTPUTS = [[0.3, 0.1, 0.6], [0.999, 1e-6, 0.5], [0.2, 0.2, 0.6]]
-# ---- Where they are tried --------------------------------------------------------------
+# ---- Where they are tried ----------------------------------------------------------
 
 #: 0, subnormals of both types, where exp over- and underflows, and far beyond.
 SPECIAL = (

@@ -46,7 +46,7 @@ def refused(path: pathlib.Path, data: bytes) -> str:
     return message
 
 
-# ---- Reading and writing safetensors -------------------------------------------------
+# ---- Reading and writing safetensors -----------------------------------------------
 
 
 def test_round_trip(path: pathlib.Path) -> None:
@@ -142,7 +142,7 @@ def test_a_length_beyond_reason_is_not_read(path: pathlib.Path) -> None:
         assert "not the length" in refused(path, struct.pack("<Q", length) + b"{}")
 
 
-# ---- Replacing a file ------------------------------------------------------------------
+# ---- Replacing a file --------------------------------------------------------------
 
 
 def written(folder: pathlib.Path) -> list[str]:

@@ -65,7 +65,7 @@ def ulps(found: Any, exact: Any, kind: Any, beside: float = 1.0) -> float:
     return float(abs(mpmath.mpf(float(found)) - exact) / scale / np.finfo(kind).eps)
 
 
-# ---- Activations -----------------------------------------------------------------------
+# ---- Activations -------------------------------------------------------------------
 
 #: The identity is left out of modules altogether.
 NAMED = [kind for kind in ACTIVATIONS if kind != "identity"]
@@ -126,7 +126,7 @@ def test_the_largest_numbers_there_are(name: str, size: float, target: str) -> N
     assert np.array_equal(a.T, np.array(exact, float))
 
 
-# ---- Costs -----------------------------------------------------------------------------
+# ---- Costs -------------------------------------------------------------------------
 
 
 def exact_cost(cost: str, output: str, reads: str, column: Any, y: list[float]) -> Any:

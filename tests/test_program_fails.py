@@ -9,7 +9,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ def run(
     return Program(CLASSES, capsys)
 
 
-# ---- What the user can mend ------------------------------------------------------------
+# ---- What the user can mend --------------------------------------------------------
 
 
 WEIGHTS = "classes.safetensors"
@@ -104,7 +103,7 @@ def test_too_little_memory_is_said(run: Program, monkeypatch: Any) -> None:
     assert run.error == "error: there is not enough memory\n"
 
 
-# ---- gradcheck ---------------------------------------------------------------------------
+# ---- gradcheck ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.json")))
@@ -177,7 +176,7 @@ def test_gradcheck_finds_planted_faults(
     assert captured.err == ""
 
 
-# ---- Ends of a process -------------------------------------------------------------------
+# ---- Ends of a process -------------------------------------------------------------
 
 
 @pytest.fixture
@@ -244,17 +243,7 @@ def test_a_terminal_that_knows_ascii_alone(program: pathlib.Path) -> None:
     assert out.splitlines()[-1] == r"saved poids-\xe9"
 
 
-def test_it_starts_at_once(program: pathlib.Path) -> None:
-    """No work but NumPy's and argparse's own before the command is known."""
-    begun = time.perf_counter()
-    process = started(program, "--help")
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert "train" in out
-    assert time.perf_counter() - begun < 10
-
-
-# ---- The data of MNIST ---------------------------------------------------------------
+# ---- The data of MNIST -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -94,7 +94,7 @@ def same(one: Array, other: Array) -> bool:
     return one.dtype == other.dtype and np.array_equal(one, other)
 
 
-# ---- .npz ------------------------------------------------------------------------------
+# ---- .npz --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -138,6 +138,11 @@ def test_npz_that_lacks_something(files: Files) -> None:
         file.writestr("x.npy", b"hello")
         file.writestr("y.npy", b"")
     assert "corrupt file" in files.refused(archive.getvalue(), True)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("x.npy", npy(X))
+        file.writestr("y.npy", npy(Y) + b"1")
+    assert "y is shorter than its data" in files.refused(archive.getvalue(), True)
 
 
 def test_an_announced_size_is_not_allocated(files: Files) -> None:
@@ -155,7 +160,7 @@ def test_an_announced_size_is_not_allocated(files: Files) -> None:
     assert "the file is shorter" in files.refused(gzip.compress(huge + b"12"))
 
 
-# ---- .npy ------------------------------------------------------------------------------
+# ---- .npy --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["u1", "<i8", ">f4", "<f8", "?"])
@@ -197,7 +202,7 @@ def test_npy_that_is_refused(files: Files) -> None:
     assert "no examples" in files.refused(npy(np.zeros((0, 3))))
 
 
-# ---- IDX -------------------------------------------------------------------------------
+# ---- IDX ---------------------------------------------------------------------------
 
 KINDS = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
@@ -234,7 +239,7 @@ def test_idx_labels_and_odd_headers(files: Files) -> None:
     assert "corrupt file" in files.refused(gzip.compress(b"hello" * 5))
 
 
-# ---- Other files -------------------------------------------------------------------------
+# ---- Other files -------------------------------------------------------------------
 
 
 def test_files_of_another_kind(files: Files, tmp_path: pathlib.Path) -> None:
@@ -272,7 +277,7 @@ def test_nothing_is_ever_unpickled(target: str) -> None:
     assert "pickle" not in ast.unparse(tree).replace("allow_pickle", "")
 
 
-# ---- Which file is which -----------------------------------------------------------------
+# ---- Which file is which -----------------------------------------------------------
 
 
 def arguments(**given: Any) -> argparse.Namespace:
