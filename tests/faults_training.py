@@ -154,7 +154,9 @@ BEGINNING: tuple[Fault, ...] = (
         ("highest - lowest", "highest"),
         spec="log_likelihood",
     ),
-    both("scaling: wrong divisor", ("(x / 2.0,", "(x / 2.5,"), spec="cross_entropy"),
+    both(
+        "scaling: wrong divisor", ('"x", x / 2.0', '"x", x / 2.5'), spec="cross_entropy"
+    ),
     both("labels: classes in reverse", ("np.eye(N4)[", "np.eye(N4)[::-1][")),
 )
 
@@ -163,8 +165,8 @@ MEASURES: tuple[Fault, ...] = (
     both("cost: without ½", ("0.5 * (d * d)", "(d * d)")),
     both("cost: sign of y z", ("- y * z", "+ y * z"), spec="cross_entropy"),
     both(
-        "cost: largest z not added back",
-        ("np.log(total) + top - z", "np.log(total) - z"),
+        "cost: largest z not taken off",
+        ("np.log(total) - d", "np.log(total) - z"),
         spec="log_likelihood",
     ),
     both("total cost: lmbda/n for lmbda/2n", ("LMBDA / (2 * n)", "LMBDA / n")),

@@ -204,7 +204,8 @@ def test_numbers_of_any_type_are_taken(kind: str, target: str) -> None:
         ({"sample_weight": ["a"] * 6}, "sample_weight has dtype <U1, expected numbers"),
         ({"monitor": ("loss",)}, "monitor has 'loss', expected some of"),
         ({"monitor": ("cost", "test_cost")}, "'test_cost', but no test data is given"),
-        ({"epochs": -1}, "epochs is -1, expected 0 or more"),
+        ({"epochs": 1.5}, "epochs is 1.5, expected a whole number of 0 or more"),
+        ({"epochs": -1}, "epochs is -1, expected a whole number of 0 or more"),
     ],
 )
 def test_wrong_arguments_of_train(
@@ -219,18 +220,39 @@ def test_wrong_arguments_of_train(
 @pytest.mark.parametrize("target", TARGETS)
 def test_wrong_numbers_for_a_network_and_a_step(target: str) -> None:
     network_of = built("classes", target).Network
-    for seed in (-1, 2**53, NAN):
-        refused(lambda seed=seed: network_of(seed=seed), "expected 0 <= seed < 2**53")
+    for seed in (-1, 2**53, NAN, 1.5, "1", True, None):
+        message = "expected a whole number of 0 or more and below 9007199254740992"
+        refused(lambda seed=seed: network_of(seed=seed), f"seed is {seed!r}, {message}")
+    assert network_of(seed=np.int8(3)).seed == 3
     for dtype in ("float16", "int32", np.int64, complex, "text"):
         refused(
             lambda dtype=dtype: network_of(dtype=dtype), "expected float32 or float64"
         )
     net = network_of()
-    for n in (0, -3):
+    for n in (0, -3, NAN, 2.5):
         refused(
             lambda n=n: net.update_mini_batch(X, labels("classes"), n),
-            f"n is {n}, expected the size of the training set",
+            f"n is {n}, expected a whole number of 1 or more",
         )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_numbers_too_large_for_the_dtype(target: str) -> None:
+    """They would be infinite in float32, and every result not a number."""
+    net = built("values", target).Network(dtype="float32")
+    y = rows_of("values", labels("values"))
+    for wrong_x, wrong_y, name in ((X * 1e300, y, "x"), (X, y * 1e300 + 1e300, "y")):
+        message = f"{name} holds a number that is too large for float32"
+        refused(lambda x=wrong_x, y=wrong_y: net.train(x, y), message)
+        refused(lambda x=wrong_x, y=wrong_y: net.cost(x, y), message)
+    refused(lambda: net.feedforward(X * 1e300), "x holds a number that is too large")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_one_series_may_stand_alone(target: str) -> None:
+    net = network("classes", target)
+    (record,) = net.train(X, labels("classes"), epochs=1, monitor="cost")
+    assert set(record) == {"epoch", "seconds", "cost"}
 
 
 # ---- Scaling -------------------------------------------------------------------------

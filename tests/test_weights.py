@@ -114,7 +114,7 @@ OTHERS: dict[str, tuple[list[Any], str]] = {
     ),
     "scaling": (
         [{"size": 3, "scaling": "min_max"}, 5, SOFTMAX],
-        "layer 1 has scaling min_max, here it is None",
+        "layer 1 has scaling min_max, here it is none",
     ),
 }
 

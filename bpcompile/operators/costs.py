@@ -48,8 +48,9 @@ def _log_likelihood(a: Sequence[Number], y: Sequence[float]) -> Number:
 def _log_likelihood_of_softmax(z: Sequence[Number], y: Sequence[float]) -> Number:
     """Σ y (ln Σ eᶻ - z), as -ln softmax(z)_j = ln Σ eᶻ - z_j."""
     top = max(z_j.real for z_j in z)
-    log_total = top + _log(sum(_exp(z_j - top) for z_j in z))
-    return sum(y_j * (log_total - z_j) for z_j, y_j in zip(z, y, strict=True))
+    log_total = _log(sum(_exp(z_j - top) for z_j in z))
+    # The largest z is taken off each z, not put back: a large one would swallow ln Σ.
+    return sum(y_j * (log_total - (z_j - top)) for z_j, y_j in zip(z, y, strict=True))
 
 
 QUADRATIC = Cost(
@@ -100,9 +101,9 @@ LOG_LIKELIHOOD = Cost(
         "softmax": FusedError(
             value=(
                 Reduce("top", "max", z),
-                Map("e", exp(z - Var("top"))),
-                Reduce("total", "sum", Var("e")),
-                Map("terms", y * (log(Var("total")) + Var("top") - z)),
+                Map("d", z - Var("top")),
+                Reduce("total", "sum", exp(Var("d"))),
+                Map("terms", y * (log(Var("total")) - Var("d"))),
             ),
             error=a - y,
             reason="log-likelihood cancels the Jacobian",
