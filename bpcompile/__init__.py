@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bpcompile.errors import SpecError, SpecErrors, UserError
     from bpcompile.lower import lower
     from bpcompile.plan import Plan
-    from bpcompile.render import render
+    from bpcompile.render import SourceFile, render
     from bpcompile.spec import NetworkSpec
     from bpcompile.target import Target, load_target
 
@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "NetworkSpec",
     "Plan",
+    "SourceFile",
     "SpecError",
     "SpecErrors",
     "Target",
@@ -39,6 +40,7 @@ __all__ = [
 _HOMES = {
     "NetworkSpec": "spec",
     "Plan": "plan",
+    "SourceFile": "render",
     "SpecError": "errors",
     "SpecErrors": "errors",
     "Target": "target",

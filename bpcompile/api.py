@@ -48,4 +48,5 @@ def compile_spec(
     Raises what `load_spec` and `load_target` raise.
     """
     plan = lower(load_spec(spec, overrides))
-    return render(plan, load_target(target or default_target_name()), library)
+    module, *_ = render(plan, load_target(target or default_target_name()), library)
+    return module.text

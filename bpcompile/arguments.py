@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
+from typing import NoReturn
 
 from bpcompile import __version__
-from bpcompile.errors import UserError, printable
+from bpcompile.errors import UserError, nearest, printable, quote
 from bpcompile.streams import result
 
 USAGE = """\
@@ -15,12 +18,21 @@ bpcompile build SPEC...        the same by name; several specs need -o DIR/
 bpcompile check SPEC [--run] [--resolved] [-t TARGET] [--set PATH=VALUE]...
 bpcompile targets"""
 
-COMMANDS = ("build", "check", "targets")
+#: The arguments of each command, in short; "" is build under no name.
+_SHORT = {
+    "": "SPEC [-o FILE] ...",
+    "build": "build SPEC... -o DIR/ ...",
+    "check": "check SPEC [--run] ...",
+    "targets": "targets",
+}
+COMMANDS = tuple(filter(None, _SHORT))
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{printable(message)}\nusage:\n{USAGE}")
+    def error(self, message: str) -> NoReturn:
+        short = _SHORT[self.prog.removeprefix("bpcompile").strip()]
+        usage = f"usage: bpcompile {short} (see bpcompile --help)"
+        raise UserError(f"{printable(message)}\n{usage}")
 
     def _print_message(self, message: str, file: object = None) -> None:
         result(message)
@@ -39,6 +51,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     parser.set_defaults(command=command or "build")
+    if not command and arguments:
+        _refuse_misspelt_command(parser, arguments[0])
     if command != "targets":
         _add_spec_options(parser, command)
     if command in ("", "build"):
@@ -50,11 +64,43 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         _add_check_options(parser)
     rest = arguments[1:] if command else arguments
     # Intermixed, options may stand between specs; but then argparse loses a "--".
-    known = parser.parse_args if "--" in rest else parser.parse_intermixed_args
-    options = known(rest)
+    plain = "--" in rest
+    known = parser.parse_known_args if plain else parser.parse_known_intermixed_args
+    options, more = known(rest)
+    if more:
+        _refuse_more(parser, options, more)
     if getattr(options, "output", None) == "":
         parser.error("argument -o: the name is empty")
     return options
+
+
+def _refuse_misspelt_command(parser: _Parser, word: str) -> None:
+    # A spec may have any name: what exists is one.
+    meant = None if os.path.lexists(word) else nearest(word, COMMANDS)
+    if meant:
+        parser.error(f'no command {quote(word)}; did you mean "{meant}"?')
+
+
+def _refuse_more(
+    parser: _Parser, options: argparse.Namespace, more: list[str]
+) -> NoReturn:
+    """Of arguments that no option and no SPEC has taken."""
+    command = parser.prog.removeprefix("bpcompile").strip()
+    assigned = getattr(options, "overrides", [])
+    if more[0].startswith("-") and more[0] != "-":
+        parser.error(f"unknown option {quote(more[0])}")
+    if assigned and (more[0].startswith("=") or assigned[-1].endswith("=")):
+        parser.error("--set PATH=VALUE takes no spaces around the =")
+    if command == "targets":
+        parser.error(f"targets takes no arguments, got {quote(more[0])}")
+    if command == "check":
+        parser.error("check takes one SPEC; run it once for each")
+    first = options.specs[0]
+    if "." not in first and first != "-" and not os.path.lexists(first):
+        parser.error(f"no command {quote(first)} (one of: {', '.join(COMMANDS)})")
+    specs = [*options.specs, *(word for word in more if not word.startswith("-"))]
+    shown = " ".join(map(shlex.quote, specs)) if len(specs) < 5 else "SPEC..."
+    parser.error(f"several specs need a folder: bpcompile build {shown} -o DIR/")
 
 
 def _add_spec_options(parser: argparse.ArgumentParser, command: str) -> None:

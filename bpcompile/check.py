@@ -17,7 +17,8 @@ from typing import Any
 from bpcompile import reference
 from bpcompile.errors import UserError
 from bpcompile.lower import lower
-from bpcompile.operators import ACTIVATIONS
+from bpcompile.operators import ACTIVATIONS, COSTS, SCALINGS
+from bpcompile.operators.entry import label_values
 from bpcompile.reference.randomness import uniforms
 from bpcompile.render import render
 from bpcompile.spec import NetworkSpec
@@ -65,7 +66,8 @@ def check(spec: NetworkSpec, target: Target) -> Report:
     """Compile, import, compare; UserError where the target cannot be run from here."""
     if target.runs != "import":
         raise UserError(f'target "{target.name}" cannot be run by check --run')
-    module = _imported(render(lower(spec), target), spec.name)
+    file, *_ = render(lower(spec), target)
+    module = _imported(file.text, spec.name)
     return Report(
         f"{spec.name} for {target.name}, in float64: gradients on {EXAMPLES} examples, "
         f"training on {_training_size(spec)} for {EPOCHS} epochs "
@@ -117,13 +119,16 @@ def _data(spec: NetworkSpec, n: int) -> tuple[list[list[float]], list[Any]]:
     drawn = uniforms(n * inputs, 0, SAMPLING, layer=1)
     x = [drawn[i * inputs : (i + 1) * inputs] for i in range(n)]
     drawn = uniforms(n * outputs, 0, SAMPLING, layer=len(spec.layers))
-    if spec.resolved_task == "regression":
-        return x, [drawn[i * outputs : (i + 1) * outputs] for i in range(n)]
-    if outputs > 1:
+    rows = [drawn[i * outputs : (i + 1) * outputs] for i in range(n)]
+    cost = COSTS[spec.cost.kind]
+    if spec.resolved_task == "classification" and outputs > 1:
         return x, [int(value * outputs) for value in drawn[:n]]
-    output = ACTIVATIONS[spec.layers[-1].activation.kind]
-    low = -1 if output.codes_minus_one else 0
-    return x, [low if value < 0.5 else 1 for value in drawn]
+    if cost.targets == "distribution":
+        return x, [[value / sum(row) for value in row] for row in rows]
+    if spec.resolved_task == "classification":
+        low, high = label_values(cost, ACTIVATIONS[spec.layers[-1].activation.kind])
+        return x, [low if value < 0.5 else high for value in drawn]
+    return x, rows
 
 
 def _flat(array: Any) -> list[float]:
@@ -150,7 +155,7 @@ def _gradients(spec: NetworkSpec, module: ModuleType) -> Iterator[Row]:
     network = module.Network(dtype="float64")
     parameters = reference.initial_parameters(spec)
     # The module has not seen training data yet, so a fitted scaling is the identity.
-    fitted = spec.layers[0].scaling.kind not in ("none", "divide")
+    fitted = SCALINGS[spec.layers[0].scaling.kind].fitted
     scaling = None if fitted else reference.fit_scaling(spec, x)
     expected = reference.backprop(spec, parameters, x, y, scaling)
     emitted = network.backprop(x, y)

@@ -119,19 +119,24 @@ def _compiled(options: argparse.Namespace) -> dict[str, str]:
     from bpcompile.api import load_spec
     from bpcompile.errors import UserError, printable
     from bpcompile.lower import lower
-    from bpcompile.render import render
+    from bpcompile.render import Renderer
 
     target = _target(options)
+    renderer = Renderer(target)
     texts: dict[str, str] = {}
     for spec in options.specs:
         plan = lower(load_spec(spec, options.overrides))
         path = _output_path(options.output, spec, plan, target)
+        module, *beside = renderer.render(plan, options.library)
         if path in texts:
             shown = printable(path)
             raise UserError(f"two specs would be written to {shown}; rename one")
         _refuse_same_file(path, options.specs)
-        texts[path] = render(plan, target, options.library)
-        _refuse_unusable(path, texts[path], target)
+        _refuse_unusable(path, module.text, target)
+        texts[path] = module.text
+        if path != "-":
+            stem = path.removesuffix(target.suffix)
+            texts |= {stem + file.suffix: file.text for file in beside}
     return texts
 
 
@@ -196,13 +201,13 @@ def _compared(path: str, text: str, show: bool) -> bool:
     from bpcompile.errors import printable
     from bpcompile.output import difference, examine
 
-    found = examine(Path(path)).text
+    found = examine(Path(path))
     if show:
         result(difference(Path(path), text))
-    elif found != text:
-        stands = "does not exist" if found is None else "is stale"
+    elif found.text != text:
+        stands = found.work or ("does not exist" if found.text is None else "is stale")
         complain(f"bpcompile: {printable(path)}: {stands}")
-    return found != text
+    return found.text != text
 
 
 # ---- check, targets ----------------------------------------------------------------

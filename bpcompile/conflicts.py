@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bpcompile.operators import ACTIVATIONS, COSTS
 from bpcompile.operators.entry import Activation, Cost
 
 if TYPE_CHECKING:
     from bpcompile.spec import NetworkSpec
+
+Path: TypeAlias = tuple[str | int, ...]
 
 MAX_LAYERS = 10_000
 MAX_PARAMETERS = 1_000_000_000
@@ -21,7 +23,7 @@ MAX_PARAMETERS = 1_000_000_000
 class Conflict:
     """One mistake: `message` goes on where the path ends, `hint` is the way out."""
 
-    path: tuple[str | int, ...]
+    path: Path
     message: str
     hint: str
 
@@ -38,8 +40,36 @@ def conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
                 f'is "{entry.kind}", which only the last layer can have',
                 f"take one of: {', '.join(_kinds(lambda a: not a.output_only))}",
             )
+        elif layer.size < entry.least_size:
+            path = ("layers", index, "activation")
+            yield _too_few(path, entry, COSTS[spec.cost.kind])
     output = ACTIVATIONS[spec.layers[-1].activation.kind]
-    yield from _pair_conflicts(COSTS[spec.cost.kind], output)
+    # Else the way out of the one conflict might lead into the other.
+    if spec.layers[-1].size >= output.least_size:
+        yield from _pair_conflicts(COSTS[spec.cost.kind], output)
+
+
+def _too_few(path: Path, entry: Activation, cost: Cost) -> Conflict:
+    """An activation whose output is the same for every input in so small a layer."""
+    least = entry.least_size
+    message = f'is "{entry.kind}", whose output never changes in so small a layer'
+    instead = _kinds(lambda a: a.least_size < least and a.interval in entry.interval)
+    hint = f"give it {least} neurons"
+    if instead:
+        hint += f" or take {_quoted(instead)}"
+        fits = not any(_pair_conflicts(cost, ACTIVATIONS[instead[0]]))
+        hint += "" if fits else f" with {_costs_for(ACTIVATIONS[instead[0]], cost)}"
+    return Conflict(path, message, hint)
+
+
+def _costs_for(output: Activation, instead_of: Cost) -> str:
+    fitting = [
+        kind
+        for kind, cost in COSTS.items()
+        if cost.classifies == instead_of.classifies
+        and not any(_pair_conflicts(cost, output))
+    ]
+    return f'"cost": {_quoted(fitting)}'
 
 
 def _size_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
@@ -75,5 +105,8 @@ def _kinds(suits: Callable[[Activation], bool]) -> list[str]:
 
 
 def _activations(kinds: Iterable[str]) -> str:
-    quoted = (f'"{kind}"' for kind in sorted(kinds))
-    return f'"activation": {" or ".join(quoted)}'
+    return f'"activation": {_quoted(kinds)}'
+
+
+def _quoted(kinds: Iterable[str]) -> str:
+    return " or ".join(f'"{kind}"' for kind in sorted(kinds))

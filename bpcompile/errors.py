@@ -122,11 +122,13 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
 
 
 def format_error(error: SpecError) -> str:
-    """The three lines of an error, without a line end: `file:line:column:
-    error[code]: message; hint`, the source line, and carets under the place."""
+    """The lines of an error, without a line end: `file:line:column: error[code]:
+    message; hint`, then the source line with carets under the place, unless blank."""
     place = error.place
     message = f"{error.message}; {error.hint}" if error.hint else error.message
     head = f"{place.file}:{place.line}:{place.column}: error[{error.code}]: {message}"
+    if not place.text.strip():
+        return printable(head)
     source, offset, width = _excerpt(place)
     carets = " " * offset + "^" * width
     return f"{printable(head)}\n{f'    {source}'.rstrip()}\n    {carets}"

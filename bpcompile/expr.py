@@ -288,10 +288,10 @@ def _spell(
         text = repr(expr.value)
         return text, NEG if text.startswith("-") else _ATOM
     if isinstance(expr, Var):
-        return _named(names.get(expr.name, expr.name))
+        return names.get(expr.name, expr.name), _ATOM
     assert isinstance(expr, Apply)
     form = spelling[expr.primitive]
-    own = PRIMITIVES[expr.primitive].precedence if form[-1] != ")" else 0
+    own = PRIMITIVES[expr.primitive].precedence if form[-1] not in ")]" else 0
     texts = []
     for place, arg in enumerate(expr.args):
         text, binding = _spell(arg, spelling, names)
@@ -301,12 +301,8 @@ def _spell(
     return form.format(*texts), own or _ATOM
 
 
-def _named(text: str) -> tuple[str, int]:
-    # A name may stand for a product such as w3.T @ delta3, which binds like one.
-    return text, MUL if " @ " in text else _ATOM
-
-
-#: How the book writes each primitive; the product of two vectors is Hadamard's.
+#: How the book writes each primitive; the product of two vectors is Hadamard's, and
+#: [a > 0] is Iverson's bracket: 1 where it holds, else 0.
 BOOK: Mapping[str, str] = {
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
@@ -314,10 +310,10 @@ BOOK: Mapping[str, str] = {
     "div": "{0} / {1}",
     "neg": "-{0}",
     "pow": "{0}^{1}",
-    "lt": "(1 if {0} < {1} else 0)",
-    "le": "(1 if {0} ≤ {1} else 0)",
-    "gt": "(1 if {0} > {1} else 0)",
-    "ge": "(1 if {0} ≥ {1} else 0)",
+    "lt": "[{0} < {1}]",
+    "le": "[{0} ≤ {1}]",
+    "gt": "[{0} > {1}]",
+    "ge": "[{0} ≥ {1}]",
     "exp": "exp({0})",
     "log": "ln({0})",
     "log1p": "ln(1 + {0})",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bpcompile.expr import Const, Var, substitute
-from bpcompile.lower_steps import LayerSteps, reads_z
+from bpcompile.expr import BOOK, Const, Var, spell, substitute
+from bpcompile.lower_steps import LayerSteps, named_derivative, reads_z
 from bpcompile.operators import OPTIMIZERS, REGULARIZERS, SCALINGS
-from bpcompile.operators.entry import TARGETS, Activation, Map
+from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
 from bpcompile.plan import CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
 
@@ -50,7 +50,7 @@ class _Lowering:
             functions=self._functions(),
             cost=self._cost_value(),
             forward=tuple(self.steps.forward(i) for i in range(2, self.depth + 1)),
-            backward=tuple(self.steps.backward(i) for i in range(self.depth, 1, -1)),
+            backward=self.steps.backward(),
             update=tuple(self.steps.update(i) for i in range(2, self.depth + 1)),
             scalars=tuple(scalars),
             update_formula=self._update_formula(),
@@ -99,9 +99,9 @@ class _Lowering:
         )
 
     def _labels(self) -> Labels:
-        low = -1 if self.output.codes_minus_one else 0
+        low, high = label_values(self.cost, self.output)
         return Labels(
-            low, 1, (low + 1) / 2, self.cost.targets, TARGETS[self.cost.targets]
+            low, high, (low + high) / 2, self.cost.targets, TARGETS[self.cost.targets]
         )
 
     # ---- What is defined once -----------------------------------------------------
@@ -131,6 +131,18 @@ class _Lowering:
                 entry.overflows,
             )
         ]
+        prime = named_derivative(entry)
+        if prime and entry.derivative is not None:
+            book = spell(entry.derivative, BOOK, {})
+            functions.append(
+                Function(
+                    prime.function,
+                    "derivative",
+                    prime.reads,
+                    (Map("prime", entry.derivative),),
+                    f"{entry.symbol}'(z) = {book}",
+                )
+            )
         if not entry.elementwise and not self.fused:
             functions.append(
                 Function(
@@ -173,4 +185,4 @@ class _Lowering:
             return f"{optimizer.formula}, and b alike"
         decay = REGULARIZERS["l2"].decay_formula
         weights = optimizer.formula.replace("→ w", f"→ ({decay}) w")
-        return f"{weights}, b → b - η/m ∂C/∂b"
+        return f"{weights}, b → b - η/m Σ ∂C/∂b"

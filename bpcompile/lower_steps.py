@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from bpcompile.expr import BOOK, Apply, Const, Expr, Var, spell, substitute, variables
+import re
+from dataclasses import replace
+
+from bpcompile.expr import (
+    BOOK,
+    Apply,
+    Const,
+    Expr,
+    Var,
+    operations,
+    spell,
+    substitute,
+    variables,
+)
 from bpcompile.operators import (
     ACTIVATIONS,
     COSTS,
     INITIALIZERS,
     OPTIMIZERS,
 )
-from bpcompile.operators.entry import Activation, Cost, Map
+from bpcompile.operators.entry import Activation, Body, Cost, Map
 from bpcompile.plan import Block, Layer
-from bpcompile.spec import NetworkSpec
+from bpcompile.spec import NetworkSpec, Operator
 from bpcompile.steps import (
     Activate,
     BiasGradient,
+    Call,
+    ErrorStep,
     HiddenError,
     OutputError,
     Step,
@@ -25,11 +40,20 @@ from bpcompile.steps import (
     WeightGradient,
 )
 
+#: A derivative of more operations than this becomes a function of its own.
+MOST_INLINE = 2
+
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _up(layer: int) -> str:
     return str(layer).translate(_SUPERSCRIPTS)
+
+
+def _consumed(step: ErrorStep, later: set[Tensor]) -> tuple[str, ...]:
+    """The operands that nothing reads after the step; y belongs to the caller."""
+    free = [n for n, tensor in step.operands if n != "y" and tensor not in later]
+    return (*free, "g", "prime")
 
 
 def _times(factor: Expr, derivative: Expr) -> Expr:
@@ -40,6 +64,37 @@ def _times(factor: Expr, derivative: Expr) -> Expr:
         left, right = derivative.args
         return _times(factor, left) * right
     return factor * derivative
+
+
+def resolved(entry: Activation, chosen: Operator) -> Activation:
+    """The entry with the spec's parameters in its expressions, formula and name."""
+    if not chosen.values:
+        return entry
+    numbers = {name: Const(value) for name, value in chosen.values}
+
+    def filled(body: Body) -> Body:
+        return tuple(replace(s, value=substitute(s.value, numbers)) for s in body)
+
+    defaults = tuple((p.name, p.default) for p in entry.parameters)
+    own = chosen.values != defaults
+    values = "".join(f"_{value:g}" for _, value in chosen.values) if own else ""
+    derivative = entry.derivative
+    return replace(
+        entry,
+        kind=entry.kind + re.sub(r"\W", "_", values),
+        formula=entry.formula.format(**chosen.parameters),
+        body=filled(entry.body),
+        vjp=filled(entry.vjp),
+        derivative=None if derivative is None else substitute(derivative, numbers),
+    )
+
+
+def named_derivative(entry: Activation) -> Call | None:
+    """σ' as a function of its own where it is more than two operations."""
+    if entry.derivative is None or operations(entry.derivative) <= MOST_INLINE:
+        return None
+    read = {v.name for v in variables(entry.derivative)}
+    return Call(f"{entry.kind}_prime", tuple(name for name in "za" if name in read))
 
 
 def reads_z(entry: Activation) -> bool:
@@ -73,7 +128,7 @@ class LayerSteps:
         self.depth = len(spec.layers)
         _, *later = spec.layers
         self.activations: dict[int, Activation] = {
-            index: ACTIVATIONS[layer.activation.kind]
+            index: resolved(ACTIVATIONS[layer.activation.kind], layer.activation)
             for index, layer in enumerate(later, start=2)
         }
         self.initializers = {
@@ -81,7 +136,7 @@ class LayerSteps:
             for index, layer in enumerate(later, start=2)
         }
         self.cost: Cost = COSTS[spec.cost.kind]
-        self.fused = self.cost.fused.get(self.activations[self.depth].kind)
+        self.fused = self.cost.fused.get(later[-1].activation.kind)
         self.decays = bool(spec.hyperparameters.regularization.l2)
         self.names = {index: _Names(index) for index in range(1, self.depth + 1)}
         self.y = Tensor("y", "target", self.depth, ("neuron", "example"))
@@ -122,7 +177,21 @@ class LayerSteps:
         formulas = ", ".join(step.formula for step in steps)
         return Block(index, f"layer {index}: {formulas}", tuple(steps))
 
-    def backward(self, index: int) -> Block:
+    def backward(self) -> tuple[Block, ...]:
+        """The blocks from the last layer to the second, each array freed in time."""
+        blocks = [self._backward(index) for index in range(self.depth, 1, -1)]
+        later: set[Tensor] = set()
+        for position in range(len(blocks) - 1, -1, -1):
+            steps: list[Step] = []
+            for step in reversed(blocks[position].steps):
+                if isinstance(step, ErrorStep):
+                    step = replace(step, consumes=_consumed(step, later))
+                later.update(step.reads)
+                steps.append(step)
+            blocks[position] = replace(blocks[position], steps=tuple(reversed(steps)))
+        return tuple(blocks)
+
+    def _backward(self, index: int) -> Block:
         names, below = self.names[index], self.names[index - 1]
         up, down = _up(index), _up(index - 1)
         steps: list[Step] = []
@@ -153,27 +222,47 @@ class LayerSteps:
         return Block(index, f"layer {index}", tuple(steps))
 
     def _prime(self, index: int) -> str:
-        """The derivative in words: where σ'(z²) = a² ⊙ (1 - a²)."""
+        """The derivative in words: where σ'(z²) = a² ⊙ (1 - a²), unless it is long."""
         entry, up = self.activations[index], _up(index)
-        assert entry.derivative is not None
+        if entry.derivative is None or named_derivative(entry):
+            return ""
         book = spell(entry.derivative, BOOK, {"a": f"a{up}", "z": f"z{up}"})
         return f"{entry.symbol}'(z{up}) = {book}"
 
+    def _through(self, index: int, error: Expr) -> tuple[Expr, Call | None]:
+        """An error times σ' of a layer, or with its name where that is long."""
+        entry = self.activations[index]
+        prime = named_derivative(entry)
+        if prime:
+            return error, prime
+        assert entry.derivative is not None
+        return _times(error, entry.derivative), None
+
+    def _operands(
+        self, index: int, value: Expr, *calls: Call | None
+    ) -> tuple[tuple[str, Tensor], ...]:
+        """The arrays of the variables that an error step reads."""
+        used = {v.name for v in variables(value)}
+        used |= {name for call in calls if call for name in call.reads}
+        names = self.names[index]
+        known = (("z", names.z), ("a", names.a), ("y", self.y))
+        return tuple((name, tensor) for name, tensor in known if name in used)
+
     def _output_error(self) -> OutputError:
         names, entry = self.names[self.depth], self.activations[self.depth]
-        function = "" if entry.elementwise or self.fused else f"{entry.kind}_vjp"
         value = self.fused.error if self.fused else self.cost.gradient
-        if entry.derivative is not None and not self.fused:
-            value = _times(value, entry.derivative)
-        used = {v.name for v in variables(value)} | ({"a"} if function else set())
-        operands = (("a", names.a), ("y", self.y), ("z", names.z))
+        prime = through = None
+        if not self.fused and entry.elementwise:
+            value, prime = self._through(self.depth, value)
+        elif not self.fused:
+            through = Call(f"{entry.kind}_vjp", ("a",))
         return OutputError(
             self.depth,
             self._output_formula(),
             value,
-            function,
-            ("a",) if function else (),
-            tuple((name, tensor) for name, tensor in operands if name in used),
+            prime,
+            through,
+            self._operands(self.depth, value, prime, through),
             names.delta,
         )
 
@@ -181,39 +270,37 @@ class LayerSteps:
         """BP1 in the book's words, then what this network makes of it."""
         entry, up = self.activations[self.depth], _up(self.depth)
         in_book = {"a": f"a{up}", "z": f"z{up}"}
-        gradient = f"∇ₐC = {spell(self.cost.gradient, BOOK, in_book)}"
+        gradient = spell(self.cost.gradient, BOOK, in_book)
+        if entry.derivative == Const(1):
+            return f"δ{up} = ∇ₐC = {gradient}, as a{up} = z{up}"
+        bp1 = f"δ{up} = ∇ₐC ⊙ {entry.symbol}'(z{up})"
         if entry.derivative is None:
             bp1 = f"δ{up} = (∂a{up}/∂z{up})ᵀ ∇ₐC"
-        elif entry.derivative == Const(1):
-            return f"δ{up} = ∇ₐC ⊙ 1, where {gradient}"
-        else:
-            bp1 = f"δ{up} = ∇ₐC ⊙ {entry.symbol}'(z{up})"
         if self.fused:
             left = spell(self.fused.error, BOOK, in_book)
             return f"{bp1}; {self.fused.reason}, leaving {left}"
-        prime = f", {self._prime(self.depth)}" if entry.derivative is not None else ""
-        return f"{bp1}, where {gradient}{prime}"
+        prime = self._prime(self.depth)
+        return f"{bp1}, where ∇ₐC = {gradient}" + (f", {prime}" if prime else "")
 
     def _hidden_error(self, index: int) -> HiddenError:
         names, above = self.names[index], self.names[index + 1]
         entry, up, over = self.activations[index], _up(index), _up(index + 1)
         # Only the output layer may have an activation that is not element-wise.
-        assert entry.derivative is not None
-        value = _times(Var("g"), entry.derivative)
-        product = f"δ{up} = (w{over})ᵀ δ{over}"
+        value, prime = self._through(index, Var("g"))
+        formula = f"δ{up} = (w{over})ᵀ δ{over}"
         if entry.derivative == Const(1):
-            formula = f"{product} ⊙ 1, as a{up} = z{up}"
+            formula += f", as a{up} = z{up}"
         else:
-            formula = f"{product} ⊙ {entry.symbol}'(z{up}), where {self._prime(index)}"
-        used = {v.name for v in variables(value)}
-        operands = (("a", names.a), ("z", names.z))
+            in_words = self._prime(index)
+            where = f", where {in_words}" if in_words else ""
+            formula += f" ⊙ {entry.symbol}'(z{up}){where}"
         return HiddenError(
             index,
             formula,
             value,
-            "",
-            (),
-            tuple((name, tensor) for name, tensor in operands if name in used),
+            prime,
+            None,
+            self._operands(index, value, prime),
             names.delta,
             above.w,
             above.delta,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from bpcompile.errors import nearest
+from bpcompile.errors import MAX_NEAREST, nearest
 from bpcompile.operators.entry import Entry
 from bpcompile.spec import InputLayer, Layer, NetworkSpec, OneOf, Path, Stack
 
@@ -27,6 +28,46 @@ _ABBREVIATIONS: Mapping[str, str] = {
     "max_iter": "epochs",
     "units": "size",
     "neurons": "size",
+}
+
+#: What other tools call a kind of operator (or a dtype), where the two are the same.
+_KINDS: Mapping[str, str] = {
+    "mse": "quadratic",
+    "mse_loss": "quadratic",
+    "mean_squared_error": "quadratic",
+    "squared_error": "quadratic",
+    "bce": "cross_entropy",
+    "bce_loss": "cross_entropy",
+    "binary_crossentropy": "cross_entropy",
+    "binary_cross_entropy": "cross_entropy",
+    "log_loss": "cross_entropy",
+    "nll": "log_likelihood",
+    "nll_loss": "log_likelihood",
+    "negative_log_likelihood": "log_likelihood",
+    "categorical_crossentropy": "log_likelihood",
+    "categorical_cross_entropy": "log_likelihood",
+    "sparse_categorical_crossentropy": "log_likelihood",
+    "softmax_cross_entropy": "log_likelihood",
+    "linear": "identity",
+    "none": "identity",
+    "logistic": "sigmoid",
+    "hyperbolic_tangent": "tanh",
+    "rectifier": "relu",
+    "lecun": "scaled_normal",
+    "lecun_normal": "scaled_normal",
+    "normal": "standard_normal",
+    "random_normal": "standard_normal",
+    "gd": "sgd",
+    "gradient_descent": "sgd",
+    "rescale": "divide",
+    "rescaling": "divide",
+    "standard": "standardize",
+    "standard_scaler": "standardize",
+    "z_score": "standardize",
+    "double": "float64",
+    "single": "float32",
+    "fp32": "float32",
+    "fp64": "float64",
 }
 
 
@@ -56,6 +97,16 @@ def meant_key(word: str, keys: tuple[str, ...]) -> str | None:
     """The key of the same object that `word` was probably meant to be."""
     short = _ABBREVIATIONS.get(word.casefold())
     return short if short in keys else nearest(word, keys)
+
+
+def meant_kind(word: str, kinds: Iterable[str]) -> str | None:
+    """The one of `kinds` that `word` was probably meant to be."""
+    kinds = tuple(kinds)
+    # "Z-score", "log loss" and "NLLLoss" are in the table too.
+    plain = re.sub(r"[\W_]", "", word.casefold()) if len(word) <= MAX_NEAREST else ""
+    known = {other.replace("_", ""): kind for other, kind in _KINDS.items()}
+    kind = known.get(plain)
+    return kind if kind in kinds else nearest(word, kinds)
 
 
 def key_elsewhere(word: str) -> tuple[str, str] | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
 from bpcompile.expr import Apply, Expr, Number, Var, spell
@@ -15,14 +17,23 @@ from bpcompile.plan import Plan
 from bpcompile.target import IN_PLACE, Target
 
 DIGITS = 16
+LINE = 88
 _COMMUTATIVE = ("add", "mul")
 _PLAIN = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,;:!()[]_+-=/*~@|^"
 )
 
 
-def render(plan: Plan, target: Target, library: bool = False) -> str:
-    """The text of the module, header first; `library` leaves the program out.
+@dataclass(frozen=True)
+class SourceFile:
+    """One generated file: the suffix of its name and its text."""
+
+    suffix: str
+    text: str
+
+
+def render(plan: Plan, target: Target, library: bool = False) -> tuple[SourceFile, ...]:
+    """The files of a plan, the module first; `library` leaves the program out.
 
     For many plans, one `Renderer` spares compiling the templates again.
     """
@@ -34,11 +45,20 @@ class Renderer:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._module = environment(target).get_template(target.settings["module"])
+        made = environment(target)
+        self._templates = {
+            suffix: made.get_template(file) for suffix, file in target.files.items()
+        }
 
-    def render(self, plan: Plan, library: bool = False) -> str:
-        """The text of the module, header first; `library` leaves the program out."""
-        body = self._module.render(
+    def render(self, plan: Plan, library: bool = False) -> tuple[SourceFile, ...]:
+        """The files of a plan, header first in each; see `render`."""
+        return tuple(
+            SourceFile(suffix, self._text(template, plan, library))
+            for suffix, template in self._templates.items()
+        )
+
+    def _text(self, template: Template, plan: Plan, library: bool) -> str:
+        body = template.render(
             plan=plan,
             target=self.target,
             library=library,
@@ -82,6 +102,7 @@ def environment(target: Target) -> Environment:
         in_place=words.in_place,
         assign=words.assign,
         rule=_rule,
+        comment=words.comment,
         Var=Var,
         zip=zip,
     )
@@ -167,6 +188,16 @@ class _Words:
                 return str(augmented).format(line.destination, operands[0])
         form = self.settings[IN_PLACE][line.operation]
         return str(form).format(*operands, d=line.destination)
+
+    def comment(self, text: str, indent: int = 8) -> str:
+        """A comment line, broken where the line is full at the end of a clause."""
+        sign = " " * indent + str(self.settings["comment"]) + " "
+        lines = [sign]
+        for clause in re.split(r"(?<=[,;] )", text):
+            if lines[-1] != sign and len(lines[-1] + clause.rstrip()) > LINE:
+                lines.append(sign + "     ")
+            lines[-1] += clause
+        return "\n".join(line.rstrip() for line in lines)
 
     def literal(self, text: str, room: int) -> str:
         """The one place where free text becomes code: ASCII, every risk escaped.

@@ -79,6 +79,8 @@ class OneOf:
                                 core_schema.float_schema(
                                     strict=True,
                                     gt=parameter.above,
+                                    ge=parameter.at_least,
+                                    le=parameter.at_most,
                                     allow_inf_nan=False,
                                 ),
                             ),

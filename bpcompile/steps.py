@@ -6,10 +6,10 @@ a language; layout, padding and transposes belong to the target.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bpcompile.expr import Expr
+from bpcompile.expr import Expr, Var
 from bpcompile.operators.entry import Body
 
 
@@ -90,32 +90,71 @@ class Activate(Step):
 
 
 @dataclass(frozen=True)
+class Call:
+    """A named derivative, and the variables that it takes."""
+
+    function: str
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ErrorStep(Step):
     """What BP1 and BP2 share: an error taken back through the activation.
 
-    value      δ over "a", "z" and what comes in; for `function` only what goes in
-    function   the named derivative that is applied to it, or ""
+    value      δ over "a", "z", "y" and "g" (what comes from above)
+    prime      σ'(z) as a named function, where `value` still lacks it as a factor
+    through    the named function that takes the value back through the Jacobian
+    operands   the array in which each variable stands
+    consumes   the variables that no later step reads: their arrays are free
     """
 
     value: Expr
-    function: str
-    function_reads: tuple[str, ...]
+    prime: Call | None
+    through: Call | None
     operands: tuple[tuple[str, Tensor], ...]
     result: Tensor
+    consumes: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def writes(self) -> tuple[Tensor, ...]:
         return (self.result,)
 
     @property
+    def whole(self) -> Expr:
+        """The value with σ' as the variable "prime", where that has a name."""
+        return self.value * Var("prime") if self.prime else self.value
+
+    @property
+    def times_prime(self) -> Expr:
+        """What is left to do with σ' once the value stands in "g"."""
+        return Var("g") * Var("prime")
+
+    @property
+    def consumes_early(self) -> list[str]:
+        """What may be written over before σ' is taken: not what σ' reads."""
+        reads = self.prime.reads if self.prime else ()
+        return [name for name in self.consumes if name not in reads]
+
+    def arguments(self, call: Call) -> list[str]:
+        """The names of the arrays that a named derivative is given."""
+        return [self.tensors[name] for name in call.reads]
+
+    @property
+    def freed(self) -> list[str]:
+        """The arrays of earlier steps that this one may write over."""
+        return [self.tensors[name] for name in self.consumes if name in self.tensors]
+
+    @property
     def tensors(self) -> dict[str, str]:
-        """The name of the array in which each variable of `value` stands."""
+        """The name of the array in which each variable stands."""
         return {name: tensor.name for name, tensor in self.operands}
 
     @property
     def storage(self) -> dict[str, str]:
-        """The same with "g", which an in-place target computes into the result."""
-        return {**self.tensors, "g": self.result.name}
+        """The same where values are computed in place: "g" in the result, "prime"
+        over the first array that its function takes."""
+        prime = {"prime": self.tensors[self.prime.reads[0]]} if self.prime else {}
+        return {**self.tensors, "g": self.result.name, **prime}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,14 @@ class Target:
 
     @property
     def suffix(self) -> str:
+        """That of the module, its first file."""
         return str(self.settings["suffix"])
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The template of each file by its suffix, the module's first."""
+        module = {self.suffix: str(self.settings["module"])}
+        return {**module, **self.settings.get("beside", {})}
 
     @property
     def language(self) -> str:

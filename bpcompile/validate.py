@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from bpcompile import __version__
-from bpcompile.errors import MAX_QUOTED, SpecError, SpecErrors, nearest, quote
-from bpcompile.meant import Held, key_elsewhere, keys_of, meant_key, walk
+from bpcompile.errors import MAX_QUOTED, SpecError, SpecErrors, quote
+from bpcompile.meant import Held, key_elsewhere, keys_of, meant_key, meant_kind, walk
 from bpcompile.operators.entry import Entry
 from bpcompile.source import Document, pointer
 from bpcompile.spec import (
@@ -148,7 +148,7 @@ def _unknown_literal(detail: _Detail) -> _Finding:
 
 
 def _unknown_word(word: Any, words: Any, path: Path | None = None) -> _Finding:
-    near = nearest(word, words) if isinstance(word, str) else None
+    near = meant_kind(word, words) if isinstance(word, str) else None
     hint = _listed(f'did you mean "{near}"?' if near else "", words)
     return _Finding("unknown-value", f"is {quote(word)}", hint, path)
 
@@ -170,7 +170,13 @@ def _missing(detail: _Detail) -> _Finding:
         message = "has fewer than two layers"
         hint = "the first is the input, the last the output"
         return _Finding("out-of-range", message, hint, detail.path[:-1])
-    return _Finding("missing-key", "is missing", f'add "{detail.path[-1]}"')
+    hint = f'add "{detail.path[-1]}"'
+    if isinstance(detail.holder, Entry) and len(detail.value) == 1:
+        # Perhaps the string that is short for such an object: there is no place to add.
+        required = (p.name for p in detail.holder.parameters if p.default is None)
+        given = "".join(f', "{name}": ...' for name in required)
+        hint = f'write {{"kind": "{detail.holder.kind}"{given}}}'
+    return _Finding("missing-key", "is missing", hint)
 
 
 def _wrong_type(expected: str) -> Callable[[_Detail], _Finding]:
@@ -192,8 +198,8 @@ def _wrong_type(expected: str) -> Callable[[_Detail], _Finding]:
 def _out_of_range(sign: str, key: str) -> Callable[[_Detail], _Finding]:
     def describe(detail: _Detail) -> _Finding:
         limit = detail.context[key]
-        limit = int(limit) if limit == int(limit) else limit
-        message = f"is {quote(detail.value)}, expected {sign} {limit}"
+        shown = f"{limit:.15g}" if isinstance(limit, float) else f"{limit}"
+        message = f"is {quote(detail.value)}, expected {sign} {shown}"
         return _Finding("out-of-range", message)
 
     return describe

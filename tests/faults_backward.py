@@ -85,7 +85,7 @@ HIDDEN_ERROR: tuple[Fault, ...] = (
     ),
     each(
         "BP2: 1 - a for 1 - a² in tanh'",
-        ("        a2 *= a2\n", ""),
+        ("        a2 *= a2  # a2 is no longer needed\n", ""),
         ("(1 - a2 * a2)", "(1 - a2)"),
     ),
     each(

@@ -146,16 +146,14 @@ BEGINNING: tuple[Fault, ...] = (
     both("scaling: shift added", ("(x - self.shift)", "(x + self.shift)")),
     both("scaling: fitted again on other data", ("if not self.fitted:", "if True:")),
     both(
-        "scaling: constant column divided by 0",
-        ("[lowest == highest] = 1", "[lowest == highest] = 0"),
-    ),
-    both(
         "scaling: largest for the range",
         ("highest - lowest", "highest"),
         spec="log_likelihood",
     ),
     both(
-        "scaling: wrong divisor", ('"x", x / 2.0', '"x", x / 2.5'), spec="cross_entropy"
+        "scaling: wrong divisor",
+        ("(name, x / 2.0", "(name, x / 2.5"),
+        spec="cross_entropy",
     ),
     both("labels: classes in reverse", ("np.eye(N4)[", "np.eye(N4)[::-1][")),
 )
@@ -173,7 +171,7 @@ MEASURES: tuple[Fault, ...] = (
     both("total cost: biases count", ('name.startswith("w")', "name")),
     both(
         "predict: least likely class",
-        ("self.feedforward(x).argmax(", "self.feedforward(x).argmin("),
+        ("_output(x).argmax(axis=1)", "_output(x).argmin(axis=1)"),
     ),
     both("accuracy: share of misses", ("argmax(axis=0) == y", "argmax(axis=0) != y")),
 )

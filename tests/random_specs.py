@@ -50,7 +50,8 @@ def outputs_for(cost: str) -> tuple[str, ...]:
     """The output activations that a cost goes with, by the spec's own rules."""
 
     def fits(activation: str) -> bool:
-        layers = [1, {"size": 1, "activation": minimal(ACTIVATIONS[activation])}]
+        entry = ACTIVATIONS[activation]
+        layers = [1, {"size": entry.least_size, "activation": minimal(entry)}]
         try:
             spec_of(layers=layers, cost=minimal(COSTS[cost]))
         except ValueError:
@@ -115,9 +116,10 @@ def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
         kinds = outputs_for(kind) if index == depth else HIDDEN
         activation = draw(_operator(ACTIVATIONS, kinds))
         initializer = draw(_operator(INITIALIZERS))
+        chosen = activation if isinstance(activation, str) else activation["kind"]
         layers.append(
             {
-                "size": draw(widths),
+                "size": max(draw(widths), ACTIVATIONS[chosen].least_size),
                 "activation": activation,
                 "initializer": initializer,
             }

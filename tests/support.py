@@ -41,7 +41,8 @@ def renderer(target: str) -> Renderer:
 
 def text_of(spec: NetworkSpec, target: str = "numpy", library: bool = False) -> str:
     """The generated text for a spec."""
-    return renderer(target).render(lower(spec), library)
+    module, *_ = renderer(target).render(lower(spec), library)
+    return module.text
 
 
 def module_of(spec: NetworkSpec, target: str = "numpy") -> ModuleType:

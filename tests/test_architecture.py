@@ -228,7 +228,7 @@ target = load_target(sys.argv[1])
 
 def compiled(layers):
     fields = {"layers": tuple([2] * layers), "cost": "quadratic"}
-    return render(lower(NetworkSpec.model_validate(fields)), target)
+    return render(lower(NetworkSpec.model_validate(fields)), target)[0].text
 
 compiled(4)
 limit = 40

@@ -76,6 +76,7 @@ def test_an_activation_is_its_layer_its_bp2_and_the_operator():
         # BP2: the comment and the derivative
         "-        # BP2  δ² = (w³)ᵀ δ³ ⊙ σ'(z²), where σ'(z²) = a² ⊙ (1 - a²)",
         "-        delta2 *= a2",
+        "-        np.subtract(1, a2, out=a2)  # a2 is no longer needed",
         # the layer's line of the spec
         '-            {"size": N2, "activation": "sigmoid", '
         '"initializer": "scaled_normal"},',
@@ -90,7 +91,8 @@ def test_an_activation_is_its_layer_its_bp2_and_the_operator():
         "+        # layer 2: z² = w² a¹ + b², a² = tanh(z²)",
         "+        tanh(a2)",
         "+        # BP2  δ² = (w³)ᵀ δ³ ⊙ tanh'(z²), where tanh'(z²) = 1 - a² ⊙ a²",
-        "+        a2 *= a2",
+        "+        a2 *= a2  # a2 is no longer needed",
+        "+        np.subtract(1, a2, out=a2)",
         '+            {"size": N2, "activation": "tanh", '
         '"initializer": "scaled_normal"},',
     ]

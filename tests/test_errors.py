@@ -86,6 +86,12 @@ def test_a_place_at_the_end_or_in_the_indentation_is_shown() -> None:
     assert format_error(SpecError("", lead, "c", "m")).endswith("\n       abc\n    ^")
 
 
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+def test_a_blank_line_is_not_shown(text: str) -> None:
+    place = Place("f", 1, 1, text, 1)
+    assert format_error(SpecError("", place, "c", "m", "h")) == "f:1:1: error[c]: m; h"
+
+
 @pytest.mark.parametrize(
     ("word", "expected"),
     [

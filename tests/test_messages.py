@@ -12,10 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from bpcompile import meant
 from bpcompile.cli import main
+from bpcompile.operators import (
+    ACTIVATIONS,
+    COSTS,
+    INITIALIZERS,
+    OPTIMIZERS,
+    SCALINGS,
+)
 
 FOLDER = Path(__file__).parent / "messages"
 SPECS = sorted(p.name for p in FOLDER.iterdir() if p.suffix in (".json", ".toml"))
+BLANK = {"json_binary.json", "json_empty.json", "toml_empty.toml"}
 HEAD = re.compile(
     r"(?P<file>\S+):(?P<line>\d+):(?P<column>\d+): error\[(?P<code>.+?)\]"
 )
@@ -49,16 +58,23 @@ def test_message_has_the_contracts_form(
 ) -> None:
     lines = said(spec, monkeypatch, capsys).removesuffix("\n").split("\n")
     more = re.fullmatch(r"\.\.\. and \d+ more errors?", lines[-1])
-    errors = [lines[i : i + 3] for i in range(0, len(lines) - bool(more), 3)]
+    heads = [i for i, line in enumerate(lines) if HEAD.match(line)]
+    ends = [*heads[1:], len(lines) - bool(more)]
+    errors = [lines[i:end] for i, end in zip(heads, ends, strict=True)]
     assert len(errors) == 20 if more else 1 <= len(errors) <= 20
     places = []
-    for head, source, carets in errors:
+    for head, *excerpt in errors:
         match = HEAD.match(head)
         assert match and match["file"] == spec, head
         places.append((int(match["line"]), int(match["column"])))
+        # Of an empty line there is nothing to show.
+        if spec in BLANK:
+            assert excerpt == []
+            continue
+        source, carets = excerpt
         assert re.fullmatch(r" {4} *\^+", carets), carets
         # The carets stand under the place, unless the line had to be cut.
-        text = (FOLDER / spec).read_bytes().decode()
+        text = (FOLDER / spec).read_bytes().decode("utf-8")
         line = re.split(r"\r\n?|\n", text)[places[-1][0] - 1]
         if "..." not in source:
             under = source[carets.index("^") : carets.index("^") + carets.count("^")]
@@ -76,6 +92,14 @@ def test_too_many_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     head = capsys.readouterr().err.split("\n")[0]
     message = "/layers has 10001 layers, at most 10000 are allowed"
     assert head == f"{spec}:1:12: error[conflict]: {message}"
+
+
+def test_names_in_other_tools_are_those_of_kinds_that_exist() -> None:
+    registries = (ACTIVATIONS, COSTS, INITIALIZERS, OPTIMIZERS, SCALINGS)
+    kinds = {kind for registry in registries for kind in registry}
+    assert set(meant._KINDS.values()) <= kinds | {"float32", "float64"}
+    assert meant.meant_kind("MSE", COSTS) == "quadratic"
+    assert meant.meant_kind("MSE", ACTIVATIONS) is None
 
 
 def test_every_code_of_the_checks_has_an_example() -> None:

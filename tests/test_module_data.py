@@ -20,7 +20,7 @@ from modules import (
     rows_of,
     spec_for,
 )
-from support import TARGETS, difference, module_of
+from support import TARGETS, difference, module_of, spec_of
 
 every = pytest.mark.parametrize(("kind", "target"), ALL)
 
@@ -320,3 +320,32 @@ def test_bytes_are_scaled_without_wrapping_around(kind: str, target: str) -> Non
     one.train(x, labels("values", 3), epochs=2)
     other.train(x.astype(float), labels("values", 3), epochs=2)
     assert bytes_of(one) == bytes_of(other)
+
+
+# ---- What is refused leaves no trace -------------------------------------------------
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", ["standardize", "min_max"])
+def test_a_refused_train_does_not_fit_the_scaling(kind: str, target: str) -> None:
+    layers = [{"size": 3, "scaling": kind}, 5, {"size": 2, "activation": "identity"}]
+    module = module_of(spec_of(layers=layers, cost="quadratic"), target)
+    net, y = module.Network(), rows_of("values", labels("values"))
+    huge = np.where(X.mean() < X, 1.7e308, -1.7e308)
+    test = {"x_test": huge, "y_test": y}
+    refused(lambda: net.train(huge, y), "x: the numbers of column 0 cannot be scaled")
+    refused(lambda: net.train(X, y, **test), "x_test holds a number that is too large")
+    assert not net.fitted and not net.shift.any() and (net.divisor == 1).all()
+    net.train(X, y, epochs=1)
+    assert net.fitted
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", ["classes", "one", "values"])
+def test_a_diverged_network_has_no_predictions(kind: str, target: str) -> None:
+    net = network(kind, target)
+    first = next(iter(net.parameters.values()))
+    first[...] = NAN
+    refused(lambda: net.predict(X), "not finite: this network has diverged")
+    if kind != "values":
+        assert net.accuracy(X, labels(kind)) == 0

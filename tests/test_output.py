@@ -158,6 +158,33 @@ def test_force_of_our_own_unedited_file_keeps_no_copy(tmp_path: pathlib.Path) ->
     assert names(tmp_path) == ["net.py"]
 
 
+def test_write_protected_file_is_replaced_by_force_alone(
+    tmp_path: pathlib.Path,
+) -> None:
+    path = tmp_path / "net.py"
+    write(path, module())
+    path.chmod(0o444)
+    write(path, module())
+    with pytest.raises(UserError) as refused:
+        write(path, module(5))
+    assert str(refused.value) == f"{path}: is write-protected; --force replaces it"
+    assert path.read_text("utf-8") == module()
+    write(path, module(5), force=True)
+    assert path.read_text("utf-8") == module(5)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    assert names(tmp_path) == ["net.py"]
+
+
+def test_write_protected_work_is_refused_as_work(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("mine\n")
+    path.chmod(0o400)
+    with pytest.raises(UserError, match=f"{FOREIGN}; --force .* keeps a copy"):
+        write(path, module())
+    write(path, module(), force=True)
+    assert (tmp_path / "net.py.bak").read_text() == "mine\n"
+
+
 def test_copy_has_the_mode_of_the_file(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "net.py"
     path.write_text("secret\n")
@@ -200,15 +227,15 @@ def test_odd_outputs_are_refused_and_not_replaced(
         "fifo": "is not a regular file",
         "/dev/null": "is not a regular file",
         "link": "is not a regular file",
-        "nowhere/net.py": "directory does not exist: nowhere",
-        "file/net.py": "directory does not exist: file",
+        "nowhere/net.py": "directory does not exist, make it first: nowhere",
+        "file/net.py": "not a directory: file",
         "a" * 300: "File name too long",
     }.items():
         assert main([XOR, "-o", output, *force]) == 2
         assert capsys.readouterr() == ("", f"bpcompile: {output}: {reason}\n")
     assert main([XOR, "-o", "nowhere/", *force]) == 2
-    expected = "bpcompile: nowhere/xor.py: directory does not exist: nowhere\n"
-    assert capsys.readouterr() == ("", expected)
+    expected = "directory does not exist, make it first: nowhere"
+    assert capsys.readouterr() == ("", f"bpcompile: nowhere/xor.py: {expected}\n")
     assert names(tmp_path) == ["fifo", "file", "folder", "link"]
     assert os.stat("/dev/null").st_rdev == device.st_rdev
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)

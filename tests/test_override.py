@@ -96,6 +96,8 @@ def test_a_replaced_value_leaves_no_old_places_behind() -> None:
 
 MALFORMED = "malformed assignment: expected PATH=VALUE, got"
 EXAMPLE = "; such as layers[1].size=40"
+SPACES = "; write it without spaces, as in layers[1].size=40"
+INDEX = "; an index goes in brackets:"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,13 @@ EXAMPLE = "; such as layers[1].size=40"
         ("a.[1]=1", f'3: error[syntax]: {MALFORMED} "["{EXAMPLE}'),
         ("layers[-1]=1", f'7: error[syntax]: {MALFORMED} "["{EXAMPLE}'),
         ("layers[1]size=1", f'10: error[syntax]: {MALFORMED} "s"{EXAMPLE}'),
-        ("a b=1", f'2: error[syntax]: {MALFORMED} " "{EXAMPLE}'),
+        ("a b=1", f'2: error[syntax]: {MALFORMED} " "{SPACES}'),
+        ("cost = 1", f'5: error[syntax]: {MALFORMED} " "{SPACES}'),
+        ("layers.1.size=4",
+         f'8: error[syntax]: {MALFORMED} "1"{INDEX} layers[1].size'),
+        ("layers.1.2=x.3", f'8: error[syntax]: {MALFORMED} "1"{INDEX} layers[1][2]'),
+        ("a.1" + ".b" * 20 + "=1", f'3: error[syntax]: {MALFORMED} "1"{EXAMPLE}'),
+        ("1a=1", f'1: error[syntax]: {MALFORMED} "1"{EXAMPLE}'),
         ("cost=", "6: error[syntax]: the value is missing"),
         ("cost=[1", "8: error[syntax]: unexpected end of value: unclosed array, opened at 1:6"),
         ("cost=a b", '6: error[syntax]: expected a value, got a; write "a" in double quotes'),

@@ -129,6 +129,27 @@ def test_a_run_that_diverges_saves_nothing(
         assert not program.weights.exists()
 
 
+@pytest.mark.parametrize(
+    ("eta", "lmbda", "name"),
+    [(0.5, 1e5, "l2 regularization"), (1e6, 1e-6, "learning rate")],
+)
+def test_too_much_regularization_is_named_where_it_diverges(
+    eta: float,
+    lmbda: float,
+    name: str,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    """n = 6: each step multiplies the weights by 1 - eta lmbda / 6."""
+    monkeypatch.chdir(tmp_path)
+    hyper = {"learning_rate": eta, "regularization": {"l2": lmbda}, "epochs": 99}
+    module = module_of(spec_for("values", hyperparameters=hyper))
+    program = Program("values", capsys, module)
+    program("train", "--data", "data.npz", code=1)
+    assert program.error.endswith(f": try a smaller {name}; nothing was saved\n")
+
+
 # ---- evaluate, predict, info ---------------------------------------------------------
 
 
@@ -150,6 +171,33 @@ def test_evaluate(each: Program) -> None:
     assert line.endswith("  on x_test, y_test of tested.npz")
     (line,) = each("evaluate", "--x", "x.npy", "--y", "y.npy")
     assert line == f"{expected}  on x.npy, y.npy"
+
+
+@pytest.mark.parametrize("kind", ["classes", "values", "one_value"])
+def test_evaluate_of_a_cost_that_is_not_finite(
+    kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The weights are finite, so they load; what they give overflows."""
+    monkeypatch.chdir(tmp_path)
+    each = Program(kind, capsys)
+    net = each.module.Network()
+    for p in net.parameters.values():
+        p[...] = 1e308
+    net.save(each.weights)
+    assert each.module.main(["evaluate", "--data", "data.npz"]) == 1
+    out, err = each.capsys.readouterr()
+    assert re.fullmatch(r"cost (inf|nan)  on x, y of data.npz\n", out)
+    assert err == ""
+
+
+def test_predictions_that_are_not_finite_are_not_saved(run: Program) -> None:
+    net = run.module.Network()
+    for p in net.parameters.values():
+        p[...] = 1e308
+    net.save(run.weights)
+    run("predict", "--data", "data.npz", "-o", "p.npy", code=2)
+    assert "outputs are not finite" in run.error
+    assert not pathlib.Path("p.npy").exists()
 
 
 def r2(net: Any, x: Any, y: Any) -> float:
@@ -190,6 +238,8 @@ def test_info(each: Program) -> None:
     assert "regularization: l2 0.5" in lines
     assert lines[-1] == f"spec sha256: {digest(spec)}"
     layers = [line.split() for line in lines if re.match(r" +\d ", line)]
+    assert layers[0][3:] == ["-", "-"]
+    assert layers[1][3:] == ["sigmoid", "scaled_normal"]
     assert [row[:3] for row in layers] == [
         ["1", "3", "0"],
         ["2", "5", "20"],

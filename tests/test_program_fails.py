@@ -50,17 +50,35 @@ LINES: list[tuple[str, str]] = [
     ("train --data x.npy", "x.npy: is no .npz"),
     ("train --data narrow.npz", "x has shape (6, 2), expected (n, 3)"),
     ("train --data short.npz", "y has shape (5,), expected labels (6,)"),
-    ("train --data nan.npz", "x is nan at row 4, column 1, not finite"),
-    ("train --data nine.npz", "y is 9 at row 2, expected a whole number from 0 to 3"),
+    ("train --data nan.npz", "nan.npz: x is nan at row 4, column 1, not finite"),
+    ("train --data nine.npz", "nine.npz: y is 9 at row 2, expected a whole number"),
+    ("train --data trained.npz", "trained.npz: x_train is nan at row 4, column 1"),
+    ("train --data tests.npz", "tests.npz: y_test is 9 at row 2, expected a whole"),
+    ("train --data data.npz --test nine.npz", "nine.npz: y is 9 at row 2, expected"),
+    ("train --x x.npy --y y9.npy", "y9.npy: y is 9 at row 2, expected a whole number"),
+    ("train --x xnan.npy --y y.npy", "xnan.npy: x is nan at row 4, column 1"),
+    (
+        "train --data data.npz --test-x x.npy --test-y y9.npy",
+        "y9.npy: y_test is 9 at row 2",
+    ),
     ("train --data names.npz", "names.npz: has arrays [a, b], needs x_train, y_train"),
-    ("train --data data.npz --test narrow.npz", "x_test has shape (6, 2), expected"),
+    ("train --data data.npz --test narrow.npz", "narrow.npz: x has shape (6, 2)"),
     ("train --data data.npz --weights-in none", "none: no such file; train first"),
     ("train --data data.npz --weights-out no/w", "no/w: there is no folder"),
     ("train --data data.npz --weights-out .", ".: is a folder"),
     ("train --data data.npz --weights-out data.npz", "is an input as well, and would"),
     ("train --data data.npz --weights-out linked", "is an input as well, and would be"),
     ("evaluate --data data.npz", f"{WEIGHTS}: no such file; train first"),
-    ("evaluate --data narrow.npz", "classes.safetensors: no such file"),
+    ("evaluate --data narrow.npz", "narrow.npz: x has shape (6, 2), expected (n, 3)"),
+    ("predict --data nan.npz -o p", "nan.npz: x is nan at row 4, column 1"),
+    ("predict --data data.npz -o iris.py", "iris.py: exists and is no .npy file; name"),
+    ("predict --data data.npz -o nan.npz", "nan.npz: exists and is no .npy file"),
+    (
+        "train --data data.npz --weights-out iris.py",
+        "iris.py: exists and is no weights",
+    ),
+    ("train --data data.npz --weights-out x.npy", "x.npy: exists and is no weights"),
+    ("gradcheck --weights-in none", "none: no such file; train first"),
     ("predict --data data.npz", "the following arguments are required: -o"),
     ("predict --data data.npz -o data.npz", "is an input as well, and would be lost"),
     ("predict --x x.npy -o x.npy", "x.npy: is an input as well, and would be lost"),
@@ -78,6 +96,12 @@ def test_wrong_command_lines(words: str, message: str, run: Program) -> None:
     x[4, 1], y[2] = np.nan, 9
     np.savez("nan.npz", x=x, y=labels(CLASSES))
     np.savez("nine.npz", x=inputs(), y=y)
+    np.savez("trained.npz", x_train=x, y_train=labels(CLASSES))
+    good, right = inputs(), labels(CLASSES)
+    np.savez("tests.npz", x_train=good, y_train=right, x_test=good, y_test=y)
+    np.save("xnan.npy", x)
+    np.save("y9.npy", y)
+    pathlib.Path("iris.py").write_text("import numpy as np\n")
     os.symlink("data.npz", "linked")
     before = {name: os.stat(name).st_mtime_ns for name in os.listdir()}
     assert run(*words.split(), code=2) == []
@@ -148,6 +172,37 @@ def test_gradcheck_makes_data_that_each_network_takes(
     assert "FAIL" not in capsys.readouterr().out
 
 
+def test_gradcheck_of_trained_weights(run: Program) -> None:
+    first = run("gradcheck")
+    run("train", "--data", "data.npz", "--quiet")
+    lines = run("gradcheck", "--weights-in", str(run.weights))
+    assert all(line.endswith("  ok") for line in lines)
+    assert lines != first
+    net = run.module.Network.load(run.weights)
+    net.b2[...] = 5.0
+    before = {name: p.copy() for name, p in net.parameters.items()}
+    assert all(c.ok for c in run.module.gradcheck(inputs(), labels(CLASSES), net))
+    assert all(np.array_equal(net.parameters[k], p) for k, p in before.items())
+
+
+def test_gradcheck_of_trained_weights_keeps_their_scaling(monkeypatch: Any) -> None:
+    module = module_of(spec_of(**VARIANTS["kinks"]))
+    net = module.Network()
+    net.train(10 * inputs() + 3, labels("sides"), epochs=1)
+    checked = []
+    real = module.check_array
+
+    def watched(copy: Any, *rest: Any) -> Any:
+        checked.append(copy)
+        return real(copy, *rest)
+
+    monkeypatch.setattr(module, "check_array", watched)
+    assert all(c.ok for c in module.gradcheck(inputs(), labels("sides"), net))
+    assert np.array_equal(checked[0].shift, net.shift)
+    assert np.array_equal(checked[0].w2, net.w2)
+    assert checked[0].dtype == np.float64
+
+
 def test_gradcheck_of_data(run: Program) -> None:
     for words in (("--data", "data.npz"), ("--x", "x.npy", "--y", "y.npy")):
         lines = run("gradcheck", *words)
@@ -213,7 +268,7 @@ def test_an_interrupt_saves_nothing(program: pathlib.Path) -> None:
     assert process.stdout.readline().startswith("Epoch 1: ")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, "interrupted\n")
+    assert (process.returncode, err) == (130, "interrupted; nothing was saved\n")
     assert not pathlib.Path(WEIGHTS).exists()
 
 

@@ -287,8 +287,10 @@ def arguments(**given: Any) -> argparse.Namespace:
 
 def test_sources_of_training_and_test_data(tmp_path: pathlib.Path) -> None:
     paths = {name: str(tmp_path / name) for name in ("one", "both", "x", "y", "t", "u")}
-    parts = {"one": npz(x=X, y=Y), "x": npy(X), "y": npy(Y), "t": npy(-X), "u": npy(-Y)}
-    parts["both"] = npz(x_train=X, y_train=Y, x_test=-X, y_test=-Y)
+    rows, last = ROWS[:, :3], 3 - Y
+    parts = {"one": npz(x=rows, y=Y), "x": npy(rows), "y": npy(Y)}
+    parts |= {"t": npy(-rows), "u": npy(last)}
+    parts["both"] = npz(x_train=rows, y_train=Y, x_test=-rows, y_test=last)
     for name, data in parts.items():
         pathlib.Path(paths[name]).write_bytes(data)
     one, both, x, y, t, u = paths.values()
@@ -302,13 +304,13 @@ def test_sources_of_training_and_test_data(tmp_path: pathlib.Path) -> None:
     }
     for (sign, *_), given in tests.items():
         data = module.read_training(given)
-        assert np.array_equal(data.x, ROWS)
+        assert np.array_equal(data.x, rows)
         assert np.array_equal(data.y, Y)
         if sign is None:
             assert (data.x_test, data.y_test) == (None, None)
         else:
-            assert np.array_equal(data.x_test, sign * ROWS)
-            assert np.array_equal(data.y_test, sign * Y)
+            assert np.array_equal(data.x_test, sign * rows)
+            assert np.array_equal(data.y_test, Y if sign == 1 else last)
 
 
 @pytest.mark.parametrize(

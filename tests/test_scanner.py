@@ -16,6 +16,8 @@ from bpcompile.errors import SpecErrors
 from bpcompile.source import Document
 from bpcompile.source.scanner import read_json
 
+TOML = "this is TOML, not JSON; TOML is read from files that end in .toml"
+
 REFUSED: list[tuple[bytes, str]] = [
     (b'{\n "a": 1,\n "a": 2}', '3:2: error[duplicate-key]: duplicate key "a", first at 2:2'),
     (b'{"a":1,"\\u0061":2}', '1:8: error[duplicate-key]: duplicate key "a", first at 1:2'),
@@ -85,6 +87,10 @@ REFUSED: list[tuple[bytes, str]] = [
      "1:7: error[syntax]: unexpected end of file: unclosed object, opened at 1:2"),
     (b"", "1:1: error[syntax]: the file is empty"),
     (b" \n\n", "1:1: error[syntax]: the file is empty"),
+    (b'cost = "x"', f"1:1: error[syntax]: {TOML}"),
+    (b"# c = 1\n\n[a.b] # d\n[[c]]\n e-f=1", f"5:2: error[syntax]: {TOML}"),
+    (b"PK\x03\x04\x00\xf9",
+     "1:1: error[encoding]: not a text file; a spec is JSON or TOML"),
     (b"{}\n{}", "2:1: error[syntax]: extra text after the object"),
     (b"[]]", "1:3: error[syntax]: extra text after the array"),
     (b"1 x", "1:3: error[syntax]: extra text after the value"),

@@ -39,7 +39,23 @@ def test_toml_is_read_with_places(end: bytes) -> None:
     [
         (b"a = 1\nb = .5\n", "2:5: error[syntax]: invalid value"),
         (b"a = 1\r\nb = .5\r\n", "2:5: error[syntax]: invalid value"),
-        (b"a = 1\na = 2\n", "2:6: error[syntax]: cannot overwrite a value"),
+        (b"a = 1\na = 2\n", '2:1: error[duplicate-key]: duplicate key "a"'),
+        (b'[t]\na = 1\n"a" = """\nb = 1"""\n',
+         '3:1: error[duplicate-key]: duplicate key "a"'),
+        (b"[t]\na = 1\n[t]\n", '3:2: error[duplicate-key]: duplicate key "t"'),
+        (b"a = {b = 1, 'c' = {b = 2, b = 'b'}}",
+         '1:27: error[duplicate-key]: duplicate key "b"'),
+        (b"a = foo",
+         '1:5: error[syntax]: expected a value, got foo; write "foo" in double quotes'),
+        (b"a = [1,\n foo-bar]", "2:2: error[syntax]: expected a value, got foo-bar; "
+         'write "foo-bar" in double quotes'),
+        (b"a = True", "1:5: error[syntax]: True is not TOML; write true"),
+        (b"a = null", "1:5: error[syntax]: null is not TOML; leave it out"),
+        (b"a = NaN",
+         "1:5: error[syntax]: NaN is not allowed; numbers must be finite"),
+        (b'\n {"a": 1}',
+         "2:2: error[syntax]: this is JSON, not TOML; rename it to end in .json"),
+        (b"\n", "1:1: error[syntax]: the file is empty"),
         (b'a = "x\n', '1:7: error[syntax]: illegal character \'\\n\''),
         (b"a = [1,", "1:8: error[syntax]: invalid value"),
         (b"[t]\nd = 2026-01-31\n",
@@ -64,7 +80,7 @@ def test_toml_is_read_with_places(end: bytes) -> None:
         (b"a = '\xff'",
          "1:6: error[encoding]: invalid UTF-8: byte 0xFF; save the file as UTF-8"),
     ],
-    ids=range(19),
+    ids=range(29),
 )  # fmt: skip
 def test_toml_refused_with_place_and_words(data: bytes, expected: str) -> None:
     assert lines(data, read_toml) == [expected]

@@ -77,8 +77,24 @@ CHANGES: dict[str, tuple[Any, str]] = {
     ),
     "no metadata": (lambda a, m: m.clear(), "its metadata lacks"),
     "no epoch": (lambda a, m: m.pop("epoch"), "its metadata lacks ['epoch']"),
-    "epoch no number": (lambda a, m: m.update(epoch="two"), "'two'"),
-    "spec no JSON": (lambda a, m: m.update(spec="{"), ""),
+    **{
+        f"{key} {text[:9]!r}": (
+            lambda a, m, key=key, text=text: m.update({key: text}),
+            f"{key} is {text[:20]!r}, expected a whole number >= 0 and < 2^53",
+        )
+        for key in ("epoch", "seed")
+        for text in ("two", "-5", " 7 ", "1_0", "", "\u0667", str(2**53), str(2**64))
+    },
+    **{
+        f"spec {text[:9]!r}": (
+            lambda a, m, text=text: m.update(spec=text),
+            "its spec has no list of layers",
+        )
+        for text in ("[]", "3", "null", "{}", '{"layers":[1,2,3]}', '{"layers":{}}')
+    },
+    "spec no JSON": (lambda a, m: m.update(spec="{"), "corrupt metadata: "),
+    "spec too deep": (lambda a, m: m.update(spec="[" * 100_000), "corrupt metadata: "),
+    "number too long": (lambda a, m: m.update(spec="1" * 9999), "corrupt metadata: "),
     "NaN": (lambda a, m: a["b2"].fill(np.nan), "array b2 holds numbers that are not"),
     "missing": (lambda a, m: a.pop("w3"), "has arrays ['w2', 'b2', 'b3'], expected"),
     "extra": (lambda a, m: a.update(w4=a["w3"]), "'w4'], expected"),
@@ -127,6 +143,92 @@ def test_weights_of_another_network_are_refused(name: str, run: Program) -> None
     run("evaluate", "--data", "data.npz", code=2)
     assert run.error.startswith(f"error: {run.weights}: ")
     assert message in run.error
+
+
+SCALINGS = [
+    "null",
+    "3",
+    "[]",
+    "{}",
+    "[" * 100_000,
+    '{"shift": 1, "divisor": 2, "fitted": true}',
+    '{"shift": [1, 2], "divisor": [1, 2], "fitted": true}',
+    '{"shift": ["1", "2", "3"], "divisor": [1, 2, 3], "fitted": true}',
+    '{"shift": [1, [2], 3], "divisor": [1, 2, 3], "fitted": true}',
+    '{"shift": [1, null, 3], "divisor": [1, 2, 3], "fitted": true}',
+    '{"shift": [1, NaN, 3], "divisor": [1, 2, 3], "fitted": true}',
+    '{"shift": [1, 1e999, 3], "divisor": [1, 2, 3], "fitted": true}',
+    f'{{"shift": [1, {10**400}, 3], "divisor": [1, 2, 3], "fitted": true}}',
+    '{"shift": [1, 2, 3], "divisor": [1, 0, 3], "fitted": true}',
+    '{"shift": [1, 2, 3], "divisor": [1, 2, 3], "fitted": "false"}',
+    '{"shift": [1, 2, 3], "divisor": [1, 2, 3]}',
+]
+
+
+def scaled_run(capsys: Any) -> Program:
+    layers = [{"size": 3, "scaling": "standardize"}, 5, SOFTMAX]
+    return Program(CLASSES, capsys, module_of(spec_for(CLASSES, layers=layers)))
+
+
+def test_a_scaling_that_is_none_is_refused(run: Program, capsys: Any) -> None:
+    program = scaled_run(capsys)
+    trained(program)
+    for text in SCALINGS:
+        rewritten(program, lambda a, m, text=text: m.update(scaling=text))
+        program("evaluate", "--data", "data.npz", code=2)
+        assert program.error.startswith(f"error: {program.weights}: "), text
+
+
+# ---- What is not saved -------------------------------------------------------------
+
+SPOILT: dict[str, tuple[Any, str]] = {
+    "NaN": (lambda net: net.w2.fill(np.nan), "array w2 is nan at row 0, column 0"),
+    "inf": (lambda net: net.b3.fill(-np.inf), "array b3 is -inf at row 0"),
+    "epoch": (lambda net: setattr(net, "epoch", -1), "epoch is -1"),
+    "seed": (lambda net: setattr(net, "seed", 0.5), "seed is 0.5"),
+    "shift": (lambda net: net.shift.fill(np.nan), "shift is nan"),
+    "divisor": (lambda net: net.divisor.fill(0), "cannot be used"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_save_keeps_the_old_file_where_load_would_refuse(
+    name: str, run: Program, capsys: Any
+) -> None:
+    program = scaled_run(capsys)
+    before = trained(program)
+    net = program.module.Network.load(program.weights)
+    spoil, message = SPOILT[name]
+    spoil(net)
+    with pytest.raises(program.module.InputError, match=message):
+        net.save(program.weights)
+    assert program.weights.read_bytes() == before
+    assert not pathlib.Path(f"{program.weights}.prev").exists()
+
+
+def test_numbers_beyond_the_spec_s_dtype_are_not_saved(tmp_path: pathlib.Path) -> None:
+    module = module_of(spec_for(CLASSES, dtype="float32"))
+    net = module.Network(dtype="float64")
+    net.w2[1, 2] = 1e300
+    with pytest.raises(module.InputError, match="array w2 holds "):
+        net.save(tmp_path / "w")
+    assert list(tmp_path.iterdir()) == []
+    net.w2[1, 2] = 0.1
+    net.save(tmp_path / "w")
+    assert module.Network.load(tmp_path / "w").w2[1, 2] == np.float32(0.1)
+
+
+def test_weights_replace_no_other_file(run: Program) -> None:
+    """Nor does a source or a spec become a weights file; an empty file may."""
+    others = {"iris.py": b"import numpy\n", "iris.json": b'{"name": "iris"}', "s": b"{"}
+    for name, data in others.items():
+        pathlib.Path(name).write_bytes(data)
+        with pytest.raises(run.module.InputError, match="exists and is no weights"):
+            run.module.Network().save(name)
+        assert pathlib.Path(name).read_bytes() == data
+    pathlib.Path("empty").touch()
+    run.module.Network().save("empty")
+    assert np.array_equal(run.module.Network.load("empty").w2, run.module.Network().w2)
 
 
 def test_weights_of_the_same_layers_are_taken(run: Program) -> None:

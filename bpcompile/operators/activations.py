@@ -118,6 +118,7 @@ SOFTMAX = Activation(
     vjp_formula="a ⊙ (g - Σ g ⊙ a)",
     interval=Interval(0, 1),
     output_only=True,
+    least_size=2,
     classifies=True,
 )
 

@@ -68,11 +68,14 @@ REALS = Interval(float("-inf"), float("inf"))
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a spec may give beside the `kind`, within `above` < value."""
+    """A number that a spec may give beside the `kind`: above < value, and
+    at_least <= value <= at_most; None is no bound."""
 
     name: str
     default: float | None
     above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
     description: str = ""
 
 
@@ -96,6 +99,7 @@ class Activation(Entry):
     derivative    σ'(z) over "z" and "a", for an element-wise activation
     vjp           else: Jᵀg from "g", "z", "a" to "delta", J the Jacobian ∂a/∂z
     interval      the values that a can take
+    least_size    with fewer neurons a does not depend on z, so that nothing is learnt
     """
 
     symbol: str
@@ -107,6 +111,7 @@ class Activation(Entry):
     vjp: Body = ()
     vjp_formula: str = ""
     output_only: bool = False
+    least_size: int = 1
     classifies: bool = False
     codes_minus_one: bool = False
     #: exp may overflow to infinity on the way to a right result
@@ -155,10 +160,17 @@ class Cost(Entry):
     outputs: Interval = REALS
     targets: str = "any"
     classifies: bool = False
+    codes_minus_one: bool = False
     define_from_z: Mapping[str, Callable[..., Number]] = field(default_factory=dict)
     fused: Mapping[str, FusedError] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
     refuses: Mapping[str, str] = field(default_factory=dict)
+
+
+def label_values(cost: Cost, output: Activation) -> tuple[int, int]:
+    """What a class label becomes in y: elsewhere, and for the class."""
+    minus = cost.codes_minus_one or output.codes_minus_one
+    return (-1 if minus else 0), 1
 
 
 #: What the values of y must satisfy, in words for messages and for the templates.

@@ -49,7 +49,7 @@ SGD = Optimizer(
     kind="sgd",
     description="plain stochastic gradient descent",
     symbol="SGD",
-    formula="w → w - η/m ∂C/∂w",
+    formula="w → w - η/m Σ ∂C/∂w",
     source="Nielsen, chapter 1, equations (20) and (21)",
     scalars=(("rate", eta / m),),
     body=(Map("w", w - rate * nabla),),
@@ -77,7 +77,10 @@ NONE = Scaling(
 DIVIDE = Scaling(
     kind="divide",
     description="every input divided by one number",
-    parameters=(Parameter("by", None, above=0, description="the divisor"),),
+    # Beyond these float32 inputs become infinite, or all 0.
+    parameters=(
+        Parameter("by", None, at_least=1e-30, at_most=1e30, description="the divisor"),
+    ),
     shift=Const(0),
     divisor=Var("by", scalar=True),
     fitted=False,

@@ -163,6 +163,10 @@ def _utf8(data: bytes, file: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
+        if b"\0" in data:
+            # Its bytes would tell nobody anything.
+            message, hint = "not a text file", "a spec is JSON or TOML"
+            refuse(Place(file, 1, 1, "", 1), "encoding", message, hint)
         before = data[: error.start].decode()
         text = before + data[error.start :].decode("utf-8", "backslashreplace")
         # Each bad byte is shown as the four characters of "\xff".

@@ -35,10 +35,10 @@ def number(literal: str, whole: bool) -> tuple[int | float, str, str]:
         return int(literal), "", ""
     value = float(literal)
     if math.isinf(value):
-        message = f"{_short(literal)} is too large (at most {sys.float_info.max})"
+        message = f"{short(literal)} is too large (at most {sys.float_info.max})"
         return value, "too-large", message
     if value == 0 and literal.lower().partition("e")[0].strip("+-0._"):
-        return value, "syntax", f"{_short(literal)} underflows to 0"
+        return value, "syntax", f"{short(literal)} underflows to 0"
     return value, "", ""
 
 
@@ -57,12 +57,12 @@ def is_reserved(word: str) -> bool:
     return word == "None" or word.lower() in CONSTANTS or word.lower() in NOT_FINITE
 
 
-def _short(literal: str) -> str:
+def short(literal: str) -> str:
     return literal if len(literal) <= 40 else f"{literal[:40]}..."
 
 
 def word_advice(word: str, expected: str) -> tuple[str, str]:
-    shown, folded = _short(word), word.lower()
+    shown, folded = short(word), word.lower()
     if expected.startswith("a key"):
         return f"bare key {shown}", f'write "{shown}"'
     if folded in NOT_FINITE:
@@ -75,7 +75,7 @@ def word_advice(word: str, expected: str) -> tuple[str, str]:
 
 def number_advice(literal: str) -> tuple[str, str]:
     """Message and hint for a token that is almost a number."""
-    shown = _short(literal)
+    shown = short(literal)
     sign = "-" if literal[0] == "-" else ""
     rest = literal[1:] if literal[0] in "+-" else literal
     if rest.lower() in NOT_FINITE:
@@ -88,7 +88,7 @@ def number_advice(literal: str) -> tuple[str, str]:
     mended = re.sub(r"^0+(?=[0-9])", "", rest)
     mended = re.sub(r"^\.(?=[0-9])", "0.", mended)
     mended = sign + re.sub(r"(?<=[0-9])\.(?![0-9])", ".0", mended)
-    hint = f"write {_short(mended)}" if NUMBER.fullmatch(mended) else ""
+    hint = f"write {short(mended)}" if NUMBER.fullmatch(mended) else ""
     for pattern, fault in _NUMBER_FAULTS.items():
         if re.match(pattern, literal):
             return f"number {shown} {fault}", hint

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias
 
-from bpcompile.errors import Place, quote
+from bpcompile.errors import MAX_QUOTED, Place, quote
 from bpcompile.source.document import (
     Document,
     Mark,
@@ -97,8 +97,18 @@ def _steps(source: Text) -> tuple[list[_Step], int]:
 def _refuse_path(source: Text, at: int) -> NoReturn:
     got = f"got {quote(source.text[at])}" if at < len(source.text) else "got its end"
     message = f"malformed assignment: expected PATH=VALUE, {got}"
-    hint = "such as layers[1].size=40"
-    refuse(source.place(at, at + 1), "syntax", message, hint)
+    refuse(source.place(at, at + 1), "syntax", message, _path_advice(source.text, at))
+
+
+def _path_advice(text: str, at: int) -> str:
+    path = text.partition("=")[0]
+    if len(path) <= MAX_QUOTED:
+        if text[at : at + 1].isspace():
+            return "write it without spaces, as in layers[1].size=40"
+        indexed = re.sub(r"\.([0-9]+)(?![^.\[])", r"[\1]", path)
+        if text[at : at + 1].isdigit() and indexed != path:
+            return f"an index goes in brackets: {indexed}"
+    return "such as layers[1].size=40"
 
 
 def _entered(node: Any, path: Path, step: str | int, place: Place) -> Any:

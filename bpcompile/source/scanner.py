@@ -21,6 +21,7 @@ from bpcompile.source.document import (
     Text,
     decoded,
     pointer,
+    refuse,
 )
 from bpcompile.source.literals import (
     CONSTANTS,
@@ -40,14 +41,27 @@ _UNICODE = re.compile(
 _WORD = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 _NUMBER_LIKE = re.compile(r"[-+.\w]+", re.ASCII)
 
+# Comments and headers of tables, then a key with its "=".
+_TOML = re.compile(
+    r"(?:#.*+\s*+|\[\[?[\w. -]++\]\]?\s*+|\s++)*+([\w.-]++)[ \t]*+=(?!=)"
+)
+_TOML_ADVICE = "this is TOML, not JSON", "TOML is read from files that end in .toml"
+
 _ESCAPES = dict(zip('"\\/ntbfr', '"\\/\n\t\b\f\r', strict=True))
 
 
 def read_json(data: bytes | str, file: str) -> Document:
     """Strict JSON. Raises SpecErrors: the first syntax error and every duplicate key
     before it. `file` is the name shown to the user."""
-    scanner = Scanner(Text(decoded(data, file), file))
-    value = scanner.read()
+    source = Text(decoded(data, file), file)
+    scanner = Scanner(source)
+    try:
+        value = scanner.read()
+    except SpecErrors:
+        toml = _TOML.match(source.text)
+        if toml:
+            refuse(source.place(*toml.span(1)), "syntax", *_TOML_ADVICE)
+        raise
     return Document(value, file, scanner.marks, scanner.key_marks)
 
 

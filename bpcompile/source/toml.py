@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
-from bpcompile.errors import SpecError, SpecErrors
+from bpcompile.errors import SpecError, SpecErrors, quote
 from bpcompile.source.document import (
     MAX_DEPTH,
     MAX_DIGITS,
@@ -20,7 +20,15 @@ from bpcompile.source.document import (
     pointer,
     refuse,
 )
-from bpcompile.source.literals import CONTROL, NOT_FINITE, control_message, number
+from bpcompile.source.literals import (
+    CONSTANTS,
+    CONTROL,
+    NOT_FINITE,
+    control_message,
+    is_reserved,
+    number,
+    short,
+)
 
 # Path, code and message of a value that a spec must not hold.
 _Fault: TypeAlias = tuple[Path, str, str]
@@ -46,6 +54,9 @@ _DEEP = re.compile(
     rf"(?<![A-Za-z0-9_-])(?:{_KEY}[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}",
 )
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+# How tomllib begins to say that a key or table stands there already.
+_TWICE = ("Cannot overwrite", "Cannot declare", "Duplicate inline", "Cannot redefine")
 _TOO_LONG = f"integer of more than {MAX_DIGITS} digits"
 
 
@@ -62,6 +73,8 @@ def read_toml(data: bytes, file: str) -> Document:
     """
     # tomllib counts lines by LF only, so CR LF must not differ from it.
     source = Text(decoded(data, file).replace("\r\n", "\n"), file)
+    if not source.text.strip():
+        refuse(source.place(0, 0), "syntax", "the file is empty")
     veiled = _OPAQUE.sub(_veil, source.text)
     raw = _parsed(source, veiled)
     faults: list[_Fault] = []
@@ -93,9 +106,7 @@ def _parsed(source: Text, veiled: str) -> dict[str, Any]:
         offset = len(source.text.rstrip())
         if where and where[1]:
             offset = source.starts[int(where[1]) - 1] + int(where[2]) - 1
-        message = _WHERE.sub("", message)
-        message = message[:1].lower() + message[1:]
-        refuse(source.place(offset, offset + 1), "syntax", message)
+        _refuse_syntax(source, veiled, _WHERE.sub("", message), offset)
     except RecursionError:
         refuse(source.place(0, 1), "too-large", TOO_DEEP)
     except ValueError:
@@ -103,6 +114,48 @@ def _parsed(source: Text, veiled: str) -> dict[str, Any]:
         digits = re.search(rf"[0-9][0-9_]{{{MAX_DIGITS},}}", veiled)
         start, end = digits.span() if digits else (0, 1)
         refuse(source.place(start, end), "too-large", _TOO_LONG)
+
+
+def _refuse_syntax(source: Text, veiled: str, message: str, offset: int) -> NoReturn:
+    """In the user's terms where tomllib's own say too little."""
+    text = source.text
+    start = len(text) - len(text.lstrip())
+    # No statement of TOML begins so.
+    if text[start] == "{":
+        hint = "rename it to end in .json"
+        refuse(source.place(start, start + 1), "syntax", "this is JSON, not TOML", hint)
+    if message.startswith(_TWICE):
+        _refuse_twice(source, veiled, offset)
+    word = _WORD.match(text, offset)
+    if message == "Invalid value" and word:
+        refuse(source.place(*word.span()), "syntax", *_word_advice(word[0]))
+    message = message[:1].lower() + message[1:]
+    refuse(source.place(offset, offset + 1), "syntax", message)
+
+
+def _word_advice(word: str) -> tuple[str, str]:
+    shown, folded = short(word), word.lower()
+    if not is_reserved(word):
+        return f"expected a value, got {shown}", f'write "{shown}" in double quotes'
+    if folded in NOT_FINITE:
+        return f"{shown} is not allowed", "numbers must be finite"
+    hint = f"write {folded}" if CONSTANTS.get(folded) is not None else "leave it out"
+    return f"{shown} is not TOML", hint
+
+
+def _refuse_twice(source: Text, veiled: str, offset: int) -> NoReturn:
+    """Of the statement at or before the offset: its key exists already."""
+    before = [line for line in _LINE.finditer(veiled) if line.start() < offset]
+    last = before[-1]
+    header = last[1] is not None
+    span = last.span(2 if header else 3)
+    inline = re.compile(rf"[{{,][ \t]*({_DOTTED})[ \t]*=")
+    nested = [] if header else list(inline.finditer(veiled, last.start(), offset))
+    if nested:
+        span = nested[-1].span(1)
+    name = ".".join(part for part, _ in _parts(source.text, veiled, span))
+    message = f"duplicate key {quote(name)}"
+    refuse(source.place(*span), "duplicate-key", message)
 
 
 def _converted(node: Any, path: Path, faults: list[_Fault]) -> Any:

@@ -1,0 +1,143 @@
+"""What lowering decides, on operators that no registry holds yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up import MADE_UP, register
+from oracle import apart, as_lists, library, library_text
+from support import TARGETS, spec_of
+
+from bpcompile import reference
+from bpcompile.check import check, table
+from bpcompile.expr import Var, where
+from bpcompile.lower import lower
+from bpcompile.operators import ACTIVATIONS
+from bpcompile.operators.entry import REALS, Activation, Map, Parameter, elementwise
+from bpcompile.spec import Operator
+from bpcompile.steps import ErrorStep, HiddenError
+from bpcompile.target import load_target
+
+z = Var("z")
+slope = Var("slope", scalar=True)
+
+LEAKY = Activation(
+    kind="leaky",
+    description="made up",
+    symbol="leaky",
+    formula="z if z > 0 else {slope} z",
+    parameters=(Parameter("slope", 0.01),),
+    define=elementwise(lambda z, slope: z if z.real > 0 else slope * z),
+    body=(Map("a", where(z > 0, z, slope * z)),),
+    derivative=where(z > 0, 1, slope),
+    interval=REALS,
+)
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch):
+    monkeypatch.setitem(ACTIVATIONS, LEAKY.kind, LEAKY)
+    register(monkeypatch)
+
+
+def with_activations(*chosen):
+    """A 3-4-4-2 network for values with these activations in its hidden layers."""
+    identity = {"size": 2, "activation": "identity"}
+    spec = spec_of(layers=[3, 4, 4, identity], cost="quadratic", dtype="float64")
+    first, *hidden, last = spec.layers
+    later = [
+        layer.model_copy(update={"activation": operator})
+        for layer, operator in zip(hidden, chosen, strict=True)
+    ]
+    return spec.model_copy(update={"layers": (first, *later, last)})
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_choice_of_parameters_is_a_function_of_its_own(target):
+    chosen = (0.01, 0.2)
+    spec = with_activations(*(Operator("leaky", (("slope", v),)) for v in chosen))
+    text = library_text(spec, target)
+    assert text.count("def leaky(") == text.count("def leaky_0_2(") == 1
+    assert "leaky(z) = z if z > 0 else 0.2 z" in text
+    assert "slope" not in text
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+    net = library(spec, target).Network()
+    parameters = as_lists(net.parameters)
+    exact = reference.backprop(spec, parameters, x.tolist(), y.tolist())
+    assert apart(net.backprop(x, y), exact) <= 1e-12
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_long_derivative_is_a_function_of_its_own(target):
+    """More than two operations: named, so that the line of BP2 stays one line."""
+    spec = with_activations(Operator("silu"), Operator("tanh"))
+    text = library_text(spec, target)
+    assert text.count("def silu_prime(") == 1
+    assert "# BP2  δ² = (w³)ᵀ δ³ ⊙ silu'(z²)\n" in text
+    assert "tanh_prime" not in text
+    if target == "numpy-textbook":
+        assert "delta2 = (self.w3.T @ delta3) * silu_prime(z2, a2)\n" in text
+
+
+def test_a_step_consumes_only_what_nothing_reads_later():
+    spec = with_activations(Operator("tanh"), Operator("silu"))
+    steps = [step for block in lower(spec).backward for step in block.steps]
+    for index, step in enumerate(steps):
+        if isinstance(step, ErrorStep):
+            later = {t.name for s in steps[index + 1 :] for t in s.reads}
+            assert not later & set(step.freed)
+    hidden = [step for step in steps if isinstance(step, HiddenError)]
+    assert [step.freed for step in hidden] == [["z3", "a3"], ["a2"]]
+
+
+def test_an_array_that_is_read_again_is_not_written_over():
+    """As where a target moves BP2 in front of BP4 of the layer above."""
+    step = next(
+        s
+        for block in lower(
+            with_activations(Operator("tanh"), Operator("tanh"))
+        ).backward
+        for s in block.steps
+        if isinstance(s, HiddenError)
+    )
+    assert step.freed == ["a3"]
+    assert replace(step, consumes=("g", "prime")).freed == []
+
+
+SOFTMAX = {"size": 3, "activation": "softmax"}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"layers": [3, SOFTMAX], "cost": "log_likelihood", "task": "regression"},
+        {"layers": [3, SOFTMAX], "cost": "log_likelihood"},
+        {"layers": [{"size": 2, "scaling": "min_max"}, 1], "cost": "cross_entropy"},
+        {"layers": [2, 3], "cost": "cross_entropy", "task": "regression"},
+        {
+            "layers": [2, {"size": 1, "activation": "identity"}],
+            "cost": "quadratic",
+            "task": "classification",
+        },
+    ],
+    ids=["values adding up", "classes", "one", "values", "one of identity"],
+)
+def test_check_finds_targets_for_every_task(fields, target):
+    report = check(spec_of(**fields), load_target(target))
+    assert report.passed, table(report)
+    assert {row.array for row in report.rows} == {"w2", "b2"}
+
+
+def test_check_finds_a_fault(monkeypatch):
+    """The derivative of an entry is wrong, its definition is right."""
+    wrong = replace(ACTIVATIONS["tanh"], derivative=1 - Var("a"))
+    monkeypatch.setitem(ACTIVATIONS, "tanh", wrong)
+    spec = with_activations(Operator("tanh"), Operator("tanh"))
+    report = check(spec, load_target("numpy"))
+    assert not report.passed
+    assert "FAIL" in table(report) and "NOT all within" in table(report)
+    assert set(MADE_UP) <= set(ACTIVATIONS)
