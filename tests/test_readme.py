@@ -116,6 +116,12 @@ def test_the_spec_page_has_a_valid_example(tmp_path):
     assert load_spec(tmp_path / "example.json").name == "mnist_30"
 
 
+def test_no_place_is_left_open():
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        found = re.search(r"\b(FIGURES|TODO|TBD|FIXME|XXX)\b", page.read_text("utf-8"))
+        assert not found, f"{page.name}: {found}"
+
+
 def test_links_lead_somewhere():
     for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
