@@ -6,7 +6,7 @@ from bpcompile.expr import BOOK, Const, Var, spell, substitute
 from bpcompile.lower_steps import LayerSteps, named_derivative, reads_z
 from bpcompile.operators import OPTIMIZERS, REGULARIZERS, SCALINGS
 from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
-from bpcompile.plan import CostValue, Function, Labels, Plan, Scaling
+from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
 
 _MOST_SIZES_IN_SUMMARY = 8
@@ -73,15 +73,18 @@ class _Lowering:
         article = "An" if network[0] == "8" or network[:2] in ("11", "18") else "A"
         return f"{article} {network}: {self.cost.symbol} cost, trained by {optimizer.symbol}."
 
-    def _constants(self) -> tuple[tuple[str, float], ...]:
+    def _constants(self) -> tuple[Constant, ...]:
         hyper = self.spec.hyperparameters
-        decay = (("lmbda", self._lmbda),) if self._lmbda else ()
+        section = "/hyperparameters"
+        regularization = f"{section}/regularization"
+        decay = (Constant("lmbda", self._lmbda, f"{regularization}/l2"),)
         return (
-            ("eta", hyper.learning_rate),
-            *decay,
-            ("mini_batch_size", hyper.mini_batch_size),
-            ("epochs", hyper.epochs),
-            ("seed", hyper.seed),
+            Constant("eta", hyper.learning_rate, f"{section}/learning_rate"),
+            *(decay if self._lmbda else ()),
+            *(
+                Constant(name, getattr(hyper, name), f"{section}/{name}")
+                for name in ("mini_batch_size", "epochs", "seed")
+            ),
         )
 
     def _scaling(self) -> Scaling | None:

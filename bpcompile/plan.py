@@ -67,6 +67,18 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """A number of the spec under its name in the book: eta, lmbda, epochs.
+
+    path    where the normalised spec has it, as a JSON pointer
+    """
+
+    name: str
+    value: float
+    path: str
+
+
+@dataclass(frozen=True)
 class Scaling:
     """Inputs as (x - shift) / divisor, both over a column's statistics."""
 
@@ -116,7 +128,7 @@ class Plan:
     task: str
     sizes: tuple[int, ...]
     layers: tuple[Layer, ...]
-    constants: tuple[tuple[str, float], ...]
+    constants: tuple[Constant, ...]
     scaling: Scaling | None
     labels: Labels
     functions: tuple[Function, ...]

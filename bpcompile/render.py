@@ -18,6 +18,8 @@ from bpcompile.target import IN_PLACE, Target
 
 DIGITS = 16
 LINE = 88
+#: What a module names beside its numbers.
+_TEXTS = ("name", "dtype", "task", "description")
 _COMMUTATIVE = ("add", "mul")
 _PLAIN = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,;:!()[]_+-=/*~@|^"
@@ -64,6 +66,7 @@ class Renderer:
             library=library,
             parameters_in_words=_parameters_in_words(plan),
             spec_names=_spec_names(plan),
+            constants={c.name: c.name.upper() for c in plan.constants},
         )
         return header(plan, self.target, body) + body
 
@@ -122,15 +125,8 @@ def _spec_names(plan: Plan) -> dict[str, str]:
     They are named there instead of repeated, so that a change of one is one line.
     """
     sizes = {f"/layers/{i}/size": f"N{i}" for i in range(1, plan.depth + 1)}
-    eta, lmbda = "/hyperparameters/learning_rate", "/hyperparameters/regularization/l2"
-    names = {"eta": eta, "lmbda": lmbda}
-    constants = {
-        names.get(name, f"/hyperparameters/{name}"): name.upper()
-        for name, _ in plan.constants
-    }
-    texts = {
-        f"/{name}": name.upper() for name in ("name", "dtype", "task", "description")
-    }
+    constants = {constant.path: constant.name.upper() for constant in plan.constants}
+    texts = {f"/{name}": name.upper() for name in _TEXTS}
     return {**sizes, **constants, **texts}
 
 
