@@ -45,7 +45,8 @@ def assignments(
     """Write the result of a body into `destination`.
 
     storage      the name of the array in which each variable stands; two variables
-                 may share one, and the result may take the place of one
+                 may share one, and the result may take the place of one; a statement
+                 that assigns one of them writes there
     consumable   the variables that nobody reads afterwards
     """
     return _Writer(body, storage, destination, frozenset(consumable)).run()
@@ -63,6 +64,7 @@ class _Writer:
     ) -> None:
         self.body = body
         self.storage = dict(storage)
+        self.result = destination
         self.destination = destination
         self.consumable = set(consumable)
         self.to_come = Counter(v.name for s in body for v in variables(s.value))
@@ -76,14 +78,17 @@ class _Writer:
             if isinstance(statement, Reduce):
                 self._reduce(statement)
                 continue
-            array = (
-                self.destination
-                if index == last
-                else self._array_for(statement.value, self.destination)
-            )
+            if index == last:
+                array = self.result
+            elif statement.target in self.storage:
+                array = self.storage[statement.target]
+            else:
+                array = self._array_for(statement.value, self.result)
+                self.consumable.add(statement.target)
+            self.destination = array
             self._write(statement.value, array)
+            self.destination = self.result
             self.storage[statement.target] = array
-            self.consumable.add(statement.target)
         return Assignments(tuple(self.lines), tuple(self.scratch))
 
     def _reduce(self, statement: Reduce) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bpcompile.expr import BOOK, Const, Var, spell, substitute
-from bpcompile.lower_steps import LayerSteps, named_derivative, reads_z
+from bpcompile.lower_operators import named_derivative, reads_z
+from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import OPTIMIZERS, REGULARIZERS, SCALINGS
 from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
 from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
@@ -34,7 +35,9 @@ class _Lowering:
         optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
         scalars = list(optimizer.scalars)
         if self._lmbda:
-            scalars.insert(0, ("decay", REGULARIZERS["l2"].decay))
+            regularizer = REGULARIZERS["l2"]
+            folded = ("decay", regularizer.decay), ("shrink", regularizer.shrink)
+            scalars.insert(0, folded[0] if optimizer.folds_decay else folded[1])
         return Plan(
             name=spec.name,
             description=spec.description or "",
@@ -84,6 +87,10 @@ class _Lowering:
             *(
                 Constant(name, getattr(hyper, name), f"{section}/{name}")
                 for name in ("mini_batch_size", "epochs", "seed")
+            ),
+            *(
+                Constant(name, value, f"{section}/optimizer/{name}")
+                for name, value in hyper.optimizer.values
             ),
         )
 
@@ -183,9 +190,12 @@ class _Lowering:
         )
 
     def _update_formula(self) -> str:
-        optimizer = OPTIMIZERS[self.spec.hyperparameters.optimizer.kind]
+        optimizer = self.steps.optimizer
+        weights, biases = (optimizer.formula.format(p=p) for p in "wb")
         if not self._lmbda:
-            return f"{optimizer.formula}, and b alike"
-        decay = REGULARIZERS["l2"].decay_formula
-        weights = optimizer.formula.replace("→ w", f"→ ({decay}) w")
-        return f"{weights}, b → b - η/m Σ ∂C/∂b"
+            return f"{weights}, and b alike"
+        regularizer = REGULARIZERS["l2"]
+        if optimizer.folds_decay:
+            weights = weights.replace("→ w", f"→ ({regularizer.decay_formula}) w")
+            return f"{weights}, {biases}"
+        return f"{weights} with {regularizer.gradient_formula} in ∂C/∂w, {biases}"

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from bpcompile.expr import (
     BOOK,
-    Apply,
     Const,
     Expr,
     Var,
-    operations,
     spell,
     substitute,
     variables,
+)
+from bpcompile.lower_operators import (
+    consumed,
+    named_derivative,
+    reads_z,
+    resolved,
+    times,
 )
 from bpcompile.operators import (
     ACTIVATIONS,
     COSTS,
     INITIALIZERS,
     OPTIMIZERS,
+    REGULARIZERS,
 )
 from bpcompile.operators.entry import Activation, Body, Cost, Map
 from bpcompile.plan import Block, Layer
-from bpcompile.spec import NetworkSpec, Operator
+from bpcompile.spec import NetworkSpec
 from bpcompile.steps import (
     Activate,
     BiasGradient,
@@ -40,68 +45,11 @@ from bpcompile.steps import (
     WeightGradient,
 )
 
-#: A derivative of more operations than this becomes a function of its own.
-MOST_INLINE = 2
-
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _up(layer: int) -> str:
     return str(layer).translate(_SUPERSCRIPTS)
-
-
-def _consumed(step: ErrorStep, later: set[Tensor]) -> tuple[str, ...]:
-    """The operands that nothing reads after the step; y belongs to the caller."""
-    free = [n for n, tensor in step.operands if n != "y" and tensor not in later]
-    return (*free, "g", "prime")
-
-
-def _times(factor: Expr, derivative: Expr) -> Expr:
-    """factor * derivative with the products leaning left, `(g * a) * (1 - a)`."""
-    if derivative == Const(1):
-        return factor
-    if isinstance(derivative, Apply) and derivative.primitive == "mul":
-        left, right = derivative.args
-        return _times(factor, left) * right
-    return factor * derivative
-
-
-def resolved(entry: Activation, chosen: Operator) -> Activation:
-    """The entry with the spec's parameters in its expressions, formula and name."""
-    if not chosen.values:
-        return entry
-    numbers = {name: Const(value) for name, value in chosen.values}
-
-    def filled(body: Body) -> Body:
-        return tuple(replace(s, value=substitute(s.value, numbers)) for s in body)
-
-    defaults = tuple((p.name, p.default) for p in entry.parameters)
-    own = chosen.values != defaults
-    values = "".join(f"_{value:g}" for _, value in chosen.values) if own else ""
-    derivative = entry.derivative
-    return replace(
-        entry,
-        kind=entry.kind + re.sub(r"\W", "_", values),
-        formula=entry.formula.format(**chosen.parameters),
-        body=filled(entry.body),
-        vjp=filled(entry.vjp),
-        derivative=None if derivative is None else substitute(derivative, numbers),
-    )
-
-
-def named_derivative(entry: Activation) -> Call | None:
-    """σ' as a function of its own where it is more than two operations."""
-    if entry.derivative is None or operations(entry.derivative) <= MOST_INLINE:
-        return None
-    read = {v.name for v in variables(entry.derivative)}
-    return Call(f"{entry.kind}_prime", tuple(name for name in "za" if name in read))
-
-
-def reads_z(entry: Activation) -> bool:
-    """Whether the way back reads z; else a may take its place in memory."""
-    derivative = [entry.derivative] if entry.derivative is not None else []
-    back = derivative + [statement.value for statement in entry.vjp]
-    return any(v.name == "z" for value in back for v in variables(value))
 
 
 class _Names:
@@ -137,6 +85,7 @@ class LayerSteps:
         }
         self.cost: Cost = COSTS[spec.cost.kind]
         self.fused = self.cost.fused.get(later[-1].activation.kind)
+        self.optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
         self.decays = bool(spec.hyperparameters.regularization.l2)
         self.names = {index: _Names(index) for index in range(1, self.depth + 1)}
         self.y = Tensor("y", "target", self.depth, ("neuron", "example"))
@@ -159,6 +108,18 @@ class LayerSteps:
             tuple(arrays),
             initializer.value,
             f"layer {index}: w{up} ~ {first}, b{up} ~ N(0, 1)",
+            tuple(
+                (tensor, parameter)
+                for parameter in (names.w, names.b)
+                for _, tensor in self._state(parameter)
+            ),
+        )
+
+    def _state(self, parameter: Tensor) -> tuple[tuple[str, Tensor], ...]:
+        """What the optimizer keeps of a parameter: v_w2 is the v of w2."""
+        return tuple(
+            (name, replace(parameter, name=f"{name}_{parameter.name}", role="state"))
+            for name in self.optimizer.state
         )
 
     def forward(self, index: int) -> Block:
@@ -185,7 +146,7 @@ class LayerSteps:
             steps: list[Step] = []
             for step in reversed(blocks[position].steps):
                 if isinstance(step, ErrorStep):
-                    step = replace(step, consumes=_consumed(step, later))
+                    step = replace(step, consumes=consumed(step, later))
                 later.update(step.reads)
                 steps.append(step)
             blocks[position] = replace(blocks[position], steps=tuple(reversed(steps)))
@@ -236,7 +197,7 @@ class LayerSteps:
         if prime:
             return error, prime
         assert entry.derivative is not None
-        return _times(error, entry.derivative), None
+        return times(error, entry.derivative), None
 
     def _operands(
         self, index: int, value: Expr, *calls: Call | None
@@ -307,19 +268,28 @@ class LayerSteps:
         )
 
     def update(self, index: int) -> Block:
-        names = self.names[index]
-        optimizer = OPTIMIZERS[self.spec.hyperparameters.optimizer.kind]
-        plain = optimizer.body
-        decayed = plain
-        if self.decays:
-            decay = Var("decay", scalar=True) * Var("w")
-            decayed = tuple(
-                Map(s.target, substitute(s.value, {"w": decay}))
-                for s in plain
-                if isinstance(s, Map)
-            )
+        names, body = self.names[index], self.optimizer.body
         steps = (
-            UpdateParameter(index, "", decayed, names.w, names.nabla_w),
-            UpdateParameter(index, "", plain, names.b, names.nabla_b),
+            UpdateParameter(
+                index,
+                "",
+                self._regularized(body),
+                names.w,
+                names.nabla_w,
+                self._state(names.w),
+            ),
+            UpdateParameter(
+                index, "", body, names.b, names.nabla_b, self._state(names.b)
+            ),
         )
         return Block(index, f"layer {index}", steps)
+
+    def _regularized(self, body: Body) -> Body:
+        """The optimizer's body for weights: with decay, or the penalty's gradient."""
+        if not self.decays:
+            return body
+        if self.optimizer.folds_decay:
+            changed: dict[str, Expr] = {"w": Var("decay", scalar=True) * Var("w")}
+        else:
+            changed = {"nabla": Var("nabla") + REGULARIZERS["l2"].gradient}
+        return tuple(replace(s, value=substitute(s.value, changed)) for s in body)

@@ -52,6 +52,7 @@ class Layer:
 
     initial          the first weights over "draw", one N(0, 1) value, and "n_in"
     arrays           what one mini-batch needs, allocated once
+    state            what the optimizer keeps, each with the parameter it is like
     """
 
     index: int
@@ -64,6 +65,7 @@ class Layer:
     arrays: tuple[Tensor, ...]
     initial: Expr
     comment: str
+    state: tuple[tuple[Tensor, Tensor], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -237,19 +237,23 @@ class WeightGradient(Step):
 
 @dataclass(frozen=True)
 class UpdateParameter(Step):
-    """The optimizer's step: the new "w" over "w", "nabla" and the plan's scalars."""
+    """The optimizer's step: the new "w" over "w", "nabla" and the plan's scalars.
+
+    state    what it keeps from step to step, by its name in the body
+    """
 
     body: Body
     parameter: Tensor
     gradient: Tensor
+    state: tuple[tuple[str, Tensor], ...] = ()
 
     @property
     def reads(self) -> tuple[Tensor, ...]:
-        return self.parameter, self.gradient
+        return self.parameter, self.gradient, *(tensor for _, tensor in self.state)
 
     @property
     def writes(self) -> tuple[Tensor, ...]:
-        return (self.parameter,)
+        return self.parameter, *(tensor for _, tensor in self.state)
 
 
 #: Every kind of step; a target must have a macro for each.

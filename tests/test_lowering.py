@@ -14,7 +14,7 @@ from bpcompile import reference
 from bpcompile.check import check, table
 from bpcompile.expr import Var, where
 from bpcompile.lower import lower
-from bpcompile.operators import ACTIVATIONS
+from bpcompile.operators import ACTIVATIONS, OPTIMIZERS
 from bpcompile.operators.entry import REALS, Activation, Map, Parameter, elementwise
 from bpcompile.spec import Operator
 from bpcompile.steps import ErrorStep, HiddenError
@@ -141,3 +141,63 @@ def test_check_finds_a_fault(monkeypatch):
     assert not report.passed
     assert "FAIL" in table(report) and "NOT all within" in table(report)
     assert set(MADE_UP) <= set(ACTIVATIONS)
+
+
+# ---- An optimizer with state ---------------------------------------------------------
+
+w, nabla, v = Var("w"), Var("nabla"), Var("v")
+mu, rate = Var("mu", scalar=True), Var("rate", scalar=True)
+
+MOMENTUM = replace(
+    OPTIMIZERS["sgd"],
+    kind="made_up_momentum",
+    formula="v → μ v - η/m Σ ∂C/∂{p}, {p} → {p} + v",
+    parameters=(Parameter("mu", 0.9),),
+    body=(Map("v", mu * v - rate * nabla), Map("w", w + v)),
+    state=("v",),
+    folds_decay=False,
+)
+
+
+@pytest.mark.parametrize("l2", [0.0, 3.0])
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_optimizer_may_keep_a_state(monkeypatch, target, l2):
+    """Momentum, by hand beside it; L2 goes into the gradient, not into a decay."""
+    monkeypatch.setitem(OPTIMIZERS, MOMENTUM.kind, MOMENTUM)
+    spec = spec_of(
+        layers=[3, 4, 2],
+        cost="quadratic",
+        dtype="float64",
+        hyperparameters={"regularization": {"l2": l2}},
+    )
+    chosen = {"optimizer": Operator(MOMENTUM.kind, (("mu", 0.9),))}
+    hyper = spec.hyperparameters.model_copy(update=chosen)
+    spec = spec.model_copy(update={"hyperparameters": hyper})
+    text = library_text(spec, target)
+    assert text.count("MU = 0.9") == 1 and "decay" not in text
+    assert "self.v_w2 = np.zeros_like(self.w2)" in text
+    net = library(spec, target).Network()
+    rng = np.random.default_rng(2)
+    x, y, n = rng.normal(size=(5, 3)), rng.random((5, 2)), 50
+    by_hand = {name: p.copy() for name, p in net.parameters.items()}
+    kept = {name: np.zeros_like(p) for name, p in by_hand.items()}
+    for _ in range(3):
+        gradient = net.backprop(x, y)
+        for name, p in by_hand.items():
+            slope_of_penalty = l2 / n * p if name.startswith("w") else 0
+            kept[name] = 0.9 * kept[name] - 0.5 * (gradient[name] + slope_of_penalty)
+            by_hand[name] = p + kept[name]
+        net.update_mini_batch(x, y, n)
+        assert apart(net.parameters, as_lists(by_hand)) <= 1e-12
+
+
+def test_an_update_says_what_it_keeps(monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS, MOMENTUM.kind, MOMENTUM)
+    spec = spec_of(layers=[3, 2], cost="quadratic")
+    chosen = {"optimizer": Operator(MOMENTUM.kind, (("mu", 0.9),))}
+    hyper = spec.hyperparameters.model_copy(update=chosen)
+    plan = lower(spec.model_copy(update={"hyperparameters": hyper}))
+    weights, biases = plan.update[0].steps
+    assert [tensor.name for tensor in weights.writes] == ["w2", "v_w2"]
+    assert [tensor.name for tensor in biases.writes] == ["b2", "v_b2"]
+    assert [tensor.name for tensor, _ in plan.layers[0].state] == ["v_w2", "v_b2"]

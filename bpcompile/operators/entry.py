@@ -195,6 +195,12 @@ class Optimizer(Entry):
     """One step: `body` from "w", "nabla" (summed over m examples) to the new "w".
 
     `eta`, `m` and `n` are scalars; `scalars` are computed once a step, in order.
+
+    formula        with {p} for the parameter, w or b
+    state          what is kept from step to step for each parameter, 0 at first;
+                   the body reads and assigns it by these names
+    folds_decay    w may be multiplied by a regularizer's `decay` beforehand: true of
+                   plain gradient descent alone, else it goes into the gradient
     """
 
     symbol: str
@@ -202,6 +208,8 @@ class Optimizer(Entry):
     source: str
     scalars: tuple[tuple[str, Expr], ...]
     body: Body
+    state: tuple[str, ...] = ()
+    folds_decay: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,12 +217,18 @@ class Regularizer(Entry):
     """A term of the cost over the weights, key of `regularization` in the spec.
 
     penalty    per weight "w", with "lmbda" and "n"
+    gradient   of the penalty times m, as "nabla" is a sum over m examples; over "w"
+               and the scalar "shrink"
+    shrink     that scalar
     decay      the factor on w that plain gradient descent makes of it
     """
 
     symbol: str
     penalty: Expr
     penalty_formula: str
+    gradient: Expr
+    gradient_formula: str
+    shrink: Expr
     decay: Expr
     decay_formula: str
 

@@ -49,10 +49,11 @@ SGD = Optimizer(
     kind="sgd",
     description="plain stochastic gradient descent",
     symbol="SGD",
-    formula="w → w - η/m Σ ∂C/∂w",
+    formula="{p} → {p} - η/m Σ ∂C/∂{p}",
     source="Nielsen, chapter 1, equations (20) and (21)",
     scalars=(("rate", eta / m),),
     body=(Map("w", w - rate * nabla),),
+    folds_decay=True,
 )
 
 L2 = Regularizer(
@@ -61,6 +62,9 @@ L2 = Regularizer(
     symbol="λ",
     penalty=lmbda / (2 * n) * (w * w),
     penalty_formula="λ/2n Σ w²",
+    gradient=Var("shrink", scalar=True) * w,
+    gradient_formula="λ/n w",
+    shrink=lmbda * m / n,
     decay=1 - eta * lmbda / n,
     decay_formula="1 - η λ/n",
 )
