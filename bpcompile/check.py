@@ -8,7 +8,6 @@ after a few steps of training with the reference's. What "equal" means: the larg
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -92,13 +91,8 @@ def table(report: Report) -> str:
 
 
 def _imported(text: str, name: str) -> ModuleType:
-    # Registered while it runs, for its dataclasses look themselves up there.
     module = ModuleType(f"bpcompile_check_{name}")
-    sys.modules[module.__name__] = module
-    try:
-        exec(compile(text, module.__name__, "exec"), module.__dict__)
-    finally:
-        del sys.modules[module.__name__]
+    exec(compile(text, module.__name__, "exec"), module.__dict__)
     return module
 
 

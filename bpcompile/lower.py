@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bpcompile.expr import BOOK, Const, Var, spell, substitute
+from bpcompile.expr import BOOK, Const, spell, substitute
 from bpcompile.lower_operators import named_derivative, reads_z
 from bpcompile.lower_steps import LayerSteps
-from bpcompile.operators import OPTIMIZERS, REGULARIZERS, SCALINGS
+from bpcompile.operators import REGULARIZERS, SCALINGS
 from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
 from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
@@ -32,7 +32,7 @@ class _Lowering:
 
     def plan(self) -> Plan:
         spec = self.spec
-        optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
+        optimizer = self.steps.optimizer
         scalars = list(optimizer.scalars)
         if self._lmbda:
             regularizer = REGULARIZERS["l2"]
@@ -72,7 +72,7 @@ class _Lowering:
                 f"network of {self.depth} layers, "
                 f"{self.sizes[0]} inputs to {self.sizes[-1]} outputs"
             )
-        optimizer = OPTIMIZERS[self.spec.hyperparameters.optimizer.kind]
+        optimizer = self.steps.optimizer
         article = "An" if network[0] == "8" or network[:2] in ("11", "18") else "A"
         return f"{article} {network}: {self.cost.symbol} cost, trained by {optimizer.symbol}."
 
@@ -126,7 +126,7 @@ class _Lowering:
         return tuple(functions.values())
 
     def _activation_functions(self, entry: Activation) -> list[Function]:
-        if entry.body == (Map("a", Var("z")),):
+        if entry.is_identity:
             return []
         kink = f"; {entry.kink}" if entry.kink else ""
         functions = [

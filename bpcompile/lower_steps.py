@@ -27,7 +27,7 @@ from bpcompile.operators import (
     OPTIMIZERS,
     REGULARIZERS,
 )
-from bpcompile.operators.entry import Activation, Body, Cost, Map
+from bpcompile.operators.entry import Activation, Body, Cost
 from bpcompile.plan import Block, Layer
 from bpcompile.spec import NetworkSpec
 from bpcompile.steps import (
@@ -131,9 +131,8 @@ class LayerSteps:
                 index, f"z{up} = w{up} a{down} + b{up}", names.w, names.b, below.a, z
             )
         ]
-        identity = entry.body == (Map("a", Var("z")),)
-        right = f"z{up}" if identity else f"{entry.symbol}(z{up})"
-        function = "" if identity else entry.kind
+        right = f"z{up}" if entry.is_identity else f"{entry.symbol}(z{up})"
+        function = "" if entry.is_identity else entry.kind
         steps.append(Activate(index, f"a{up} = {right}", function, z, names.a))
         formulas = ", ".join(step.formula for step in steps)
         return Block(index, f"layer {index}: {formulas}", tuple(steps))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
-from bpcompile.expr import Apply, Expr, Number, Var, spell
+from bpcompile.expr import Expr, Number, Var, spell
 from bpcompile.inplace import Assign, Assignments, assignments
 from bpcompile.operators.entry import Body, Map
 from bpcompile.plan import Plan
@@ -100,7 +100,6 @@ def environment(target: Target) -> Environment:
     words = _Words(target)
     made.globals.update(
         spell=words.spell,
-        operand=words.operand,
         literal=words.literal,
         in_place=words.in_place,
         assign=words.assign,
@@ -149,14 +148,6 @@ class _Words:
         if isinstance(value, Expr):
             return spell(value, self.settings["primitives"], names or {})
         return value if isinstance(value, str) else repr(value)
-
-    def operand(self, value: Expr, names: Mapping[str, str] | None = None) -> str:
-        """An expression, in brackets if something may bind to its last part alone."""
-        text = self.spell(value, names)
-        infix = isinstance(value, Apply) and not self.settings["primitives"][
-            value.primitive
-        ].endswith(")")
-        return f"({text})" if infix else text
 
     def in_place(
         self,

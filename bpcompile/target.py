@@ -102,26 +102,30 @@ def load_target(name: str, root: Path | None = None) -> Target:
 
 def default_target_name(root: Path | None = None) -> str:
     """The one target whose settings say `default = true`."""
-    return next(n for n in target_names(root) if _settings(n, root).get("default"))
+    return next(n for n, own in _own_settings(root).items() if own.get("default"))
 
 
 def target_name_of_suffix(suffix: str, root: Path | None = None) -> str | None:
     """The target for files of that suffix: the default before all others."""
-    names = [
-        n for n in target_names(root) if _settings(n, root).get("suffix") == suffix
-    ]
-    names.sort(key=lambda n: not _settings(n, root).get("default"))
+    found = {
+        n: own for n, own in _own_settings(root).items() if own.get("suffix") == suffix
+    }
+    names = sorted(found, key=lambda name: not found[name].get("default"))
     return names[0] if names else None
 
 
-def _settings(name: str, root: Path | None) -> dict[str, Any]:
-    return tomllib.loads(
-        ((root or templates_root()) / name / SETTINGS).read_text("utf-8")
-    )
+def _own_settings(root: Path | None) -> dict[str, dict[str, Any]]:
+    """The target.toml of every target by its name, without what a base adds."""
+    folder = root or templates_root()
+    return {name: _settings(folder / name) for name in target_names(folder)}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / SETTINGS).read_text("utf-8"))
 
 
 def _read(folder: Path, root: Path) -> Target:
-    own = tomllib.loads((folder / SETTINGS).read_text("utf-8"))
+    own = _settings(folder)
     folders, settings = [folder], own
     if base := own.get("base"):
         inherited = _read(root / base, root)

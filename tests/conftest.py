@@ -1,11 +1,14 @@
-"""The option `--update-goldens`, and the fixture that compares or updates."""
+"""The option `--update-goldens` with its fixture; the programs of generated modules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from modules import LAYERS
+from programs import Program
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,3 +35,19 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
             assert text == expected.decode()
 
     return compare
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Program:
+    """The program of a classification, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return Program("classes", capsys)
+
+
+@pytest.fixture(params=LAYERS)
+def each(
+    request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> Program:
+    """The same for every kind of network."""
+    monkeypatch.chdir(tmp_path)
+    return Program(request.param, capsys)

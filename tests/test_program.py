@@ -8,29 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from modules import LAYERS, OUTPUTS, N, built, inputs, labels, spec_for
+from modules import OUTPUTS, N, built, inputs, labels, spec_for
 from programs import Program, trained
 from support import TARGETS, module_of, text_of
 
 from bpcompile.spec import digest
 
 CLASSES = "classes"
-
-
-@pytest.fixture
-def run(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> Program:
-    monkeypatch.chdir(tmp_path)
-    return Program(CLASSES, capsys)
-
-
-@pytest.fixture(params=LAYERS)
-def each(
-    request: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> Program:
-    monkeypatch.chdir(tmp_path)
-    return Program(request.param, capsys)
 
 
 def test_both_targets_have_the_same_program() -> None:

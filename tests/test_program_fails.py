@@ -23,14 +23,6 @@ from bpcompile import load_spec
 CLASSES = "classes"
 
 
-@pytest.fixture
-def run(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> Program:
-    monkeypatch.chdir(tmp_path)
-    return Program(CLASSES, capsys)
-
-
 # ---- What the user can mend --------------------------------------------------------
 
 

@@ -9,29 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from modules import LAYERS, spec_for
+from modules import spec_for
 from programs import Program, trained
 from support import module_of
 
 from bpcompile.spec import digest
 
 CLASSES = "classes"
-
-
-@pytest.fixture
-def run(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> Program:
-    monkeypatch.chdir(tmp_path)
-    return Program(CLASSES, capsys)
-
-
-@pytest.fixture(params=LAYERS)
-def each(
-    request: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> Program:
-    monkeypatch.chdir(tmp_path)
-    return Program(request.param, capsys)
 
 
 def header_of(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cmath
 import math
 from collections.abc import Sequence
 
 from bpcompile.expr import Const, Number, Var, exp, max_, tanh
+from bpcompile.operators import plain
 from bpcompile.operators.entry import (
     REALS,
     Activation,
@@ -19,22 +19,14 @@ from bpcompile.operators.entry import (
 z, a, g = Var("z"), Var("a"), Var("g")
 
 
-def _exp(value: Number) -> Number:
-    return cmath.exp(value) if isinstance(value, complex) else math.exp(value)
-
-
 def _identity(z: Number) -> Number:
     return z
 
 
 def _sigmoid(z: Number) -> Number:
     if z.real >= 0:
-        return 1 / (1 + _exp(-z))
-    return _exp(z) / (1 + _exp(z))
-
-
-def _tanh(z: Number) -> Number:
-    return cmath.tanh(z) if isinstance(z, complex) else math.tanh(z)
+        return 1 / (1 + plain.exp(-z))
+    return plain.exp(z) / (1 + plain.exp(z))
 
 
 def _relu(z: Number) -> Number:
@@ -43,7 +35,7 @@ def _relu(z: Number) -> Number:
 
 def _softmax(z: Sequence[Number]) -> list[Number]:
     top = max(z_j.real for z_j in z)
-    powers = [_exp(z_j - top) for z_j in z]
+    powers = [plain.exp(z_j - top) for z_j in z]
     total = sum(powers)
     return [power / total for power in powers]
 
@@ -77,7 +69,7 @@ TANH = Activation(
     description="the hyperbolic tangent; labels are coded -1 and 1",
     symbol="tanh",
     formula="(eᶻ - e⁻ᶻ) / (eᶻ + e⁻ᶻ)",
-    define=elementwise(_tanh),
+    define=elementwise(plain.tanh),
     body=(Map("a", tanh(z)),),
     derivative=1 - a * a,
     interval=Interval(-1, 1),

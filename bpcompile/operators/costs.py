@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import cmath
-import math
 from collections.abc import Sequence
 
 from bpcompile.expr import Number, Var, abs_, exp, log, log1p, max_
+from bpcompile.operators import plain
 from bpcompile.operators.entry import Cost, FusedError, Interval, Map, Reduce
 
 z, a, y = Var("z"), Var("a"), Var("y")
-
-
-def _exp(value: Number) -> Number:
-    return cmath.exp(value) if isinstance(value, complex) else math.exp(value)
-
-
-def _log(value: Number) -> Number:
-    return cmath.log(value) if isinstance(value, complex) else math.log(value)
 
 
 def _quadratic(a: Sequence[Number], y: Sequence[float]) -> Number:
@@ -26,7 +17,7 @@ def _quadratic(a: Sequence[Number], y: Sequence[float]) -> Number:
 
 def _cross_entropy(a: Sequence[Number], y: Sequence[float]) -> Number:
     return -sum(
-        y_j * _log(a_j) + (1 - y_j) * _log(1 - a_j)
+        y_j * plain.log(a_j) + (1 - y_j) * plain.log(1 - a_j)
         for a_j, y_j in zip(a, y, strict=True)
     )
 
@@ -35,20 +26,20 @@ def _cross_entropy_of_sigmoid(z: Sequence[Number], y: Sequence[float]) -> Number
     """-Σ y ln σ(z) + (1 - y) ln (1 - σ(z)), where -ln σ(z) = ln(1 + e⁻ᶻ)."""
     total: Number = 0.0
     for z_j, y_j in zip(z, y, strict=True):
-        small = _exp(-z_j if z_j.real >= 0 else z_j)
-        softplus = (z_j if z_j.real >= 0 else 0.0) + _log(1 + small)
+        small = plain.exp(-z_j if z_j.real >= 0 else z_j)
+        softplus = (z_j if z_j.real >= 0 else 0.0) + plain.log(1 + small)
         total += softplus - y_j * z_j
     return total
 
 
 def _log_likelihood(a: Sequence[Number], y: Sequence[float]) -> Number:
-    return -sum(y_j * _log(a_j) for a_j, y_j in zip(a, y, strict=True) if y_j)
+    return -sum(y_j * plain.log(a_j) for a_j, y_j in zip(a, y, strict=True) if y_j)
 
 
 def _log_likelihood_of_softmax(z: Sequence[Number], y: Sequence[float]) -> Number:
     """Σ y (ln Σ eᶻ - z), as -ln softmax(z)_j = ln Σ eᶻ - z_j."""
     top = max(z_j.real for z_j in z)
-    log_total = _log(sum(_exp(z_j - top) for z_j in z))
+    log_total = plain.log(sum(plain.exp(z_j - top) for z_j in z))
     # The largest z is taken off each z, not put back: a large one would swallow ln Σ.
     return sum(y_j * (log_total - (z_j - top)) for z_j, y_j in zip(z, y, strict=True))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bpcompile.expr import Expr, Number
+from bpcompile.expr import Expr, Number, Var
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,11 @@ class Activation(Entry):
     @property
     def elementwise(self) -> bool:
         return self.derivative is not None
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether a is z itself, so that nothing need be computed."""
+        return self.body == (Map("a", Var("z")),)
 
 
 @dataclass(frozen=True)
