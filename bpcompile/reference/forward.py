@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bpcompile.operators import ACTIVATIONS, COSTS, INITIALIZERS
+from bpcompile.operators.entry import label_values
 from bpcompile.reference.randomness import BIASES, WEIGHTS, normal_stream, normals
 
 if TYPE_CHECKING:
@@ -123,11 +124,12 @@ def targets(spec: NetworkSpec, y: Labels) -> list[list[float]]:
     """The desired outputs, (n, NL), of labels (n,), values (n,) or rows (n, NL).
 
     Labels of a classification with NL >= 2 become one-hot rows of 0 and 1, or of -1
-    and +1 where the output is coded so. Raises ValueError for a label that is no
+    and +1 where the output or the cost is coded so. Raises ValueError for a label that is no
     class, a row of another length than NL, and plain values where NL >= 2 are due.
     """
     width = spec.layers[-1].size
-    low = -1.0 if ACTIVATIONS[_output(spec).activation.kind].codes_minus_one else 0.0
+    output = ACTIVATIONS[_output(spec).activation.kind]
+    low, high = map(float, label_values(COSTS[spec.cost.kind], output))
     rows: list[list[float]] = []
     for value in y:
         if hasattr(value, "__len__"):
@@ -141,7 +143,7 @@ def targets(spec: NetworkSpec, y: Labels) -> list[list[float]]:
         elif value not in range(width):
             raise ValueError(f"expected labels from 0 to {width - 1}, got {value}")
         else:
-            row = [1.0 if k == value else low for k in range(width)]
+            row = [high if k == value else low for k in range(width)]
         rows.append(row)
     return rows
 
