@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bpcompile import analytic
-from bpcompile.analytic import ERF_SLOPE, Number, by, real
+from bpcompile.analytic import ERF_SLOPE, by, real
+from bpcompile.analytic import Number as Number
 
 
 class Expr:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -17,10 +19,10 @@ from bpcompile.expr import (
     substitute,
     variables,
 )
+from bpcompile.fields import Operator
 from bpcompile.operators.entry import Activation, Body, Cost, FusedError
 from bpcompile.operators.special import SPECIAL
 from bpcompile.plan import Function
-from bpcompile.spec import Operator
 from bpcompile.steps import Call, ErrorStep, Tensor
 
 #: A derivative of more operations than this becomes a function of its own.
@@ -33,7 +35,8 @@ class _Filling:
     def __init__(self, chosen: Operator) -> None:
         self.chosen = chosen
         self.numbers: Mapping[str, Expr] = {
-            name: Const(int(v) if v.is_integer() else v) for name, v in chosen.values
+            name: Const(int(value) if value == int(value) else value)
+            for name, value in chosen.numbers.items()
         }
 
     def tree(self, value: Expr) -> Expr:
@@ -108,6 +111,11 @@ def kinks_in_words(entry: Activation) -> str:
         f"{entry.symbol}'({z:g}) is taken as {spell(slope, BOOK, {})}"
         for z, slope in entry.kinks
     )
+
+
+def added(terms: Iterable[Expr]) -> Expr:
+    """Their sum, leaning left; there is at least one."""
+    return functools.reduce(operator.add, terms)
 
 
 def named_derivative(entry: Activation) -> Call | None:

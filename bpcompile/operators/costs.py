@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from bpcompile.expr import Number, Var, abs_, exp, log, log1p, max_
 from bpcompile.operators import plain
+from bpcompile.operators.counts import POISSON
+from bpcompile.operators.distances import DISTANCES
 from bpcompile.operators.entry import (
     Cost,
     FusedError,
@@ -15,8 +17,6 @@ from bpcompile.operators.entry import (
     Reduce,
     Targets,
 )
-from bpcompile.operators.counts import POISSON
-from bpcompile.operators.distances import DISTANCES
 
 z, a, y = Var("z"), Var("a"), Var("y")
 n_out = Var("n_out", scalar=True)

@@ -103,19 +103,24 @@ class Targets:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a spec may give beside the `kind`: above < value, and
-    at_least <= value <= at_most; None is no bound.
+    """What a spec may give beside the `kind`: a number, above < value < below and
+    at_least <= value <= at_most, where None is no bound; or one of some words.
 
-    off    the value that changes nothing: a spec with it is the same spec as one
-           without, and one of a time when there was no such parameter
+    whole    the number is an integer
+    words    the words it may be, then it is no number
+    off      the value that changes nothing: a spec with it is the same spec as one
+             without, and as one of a time when there was no such parameter
     """
 
     name: str
-    default: float | None
+    default: float | str | None
     above: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    below: float | None = None
     description: str = ""
+    whole: bool = False
+    words: tuple[str, ...] = ()
     off: float | None = None
 
 
@@ -128,7 +133,7 @@ class Entry:
     parameters: tuple[Parameter, ...] = field(default=(), kw_only=True)
 
     @property
-    def defaults(self) -> dict[str, float]:
+    def defaults(self) -> dict[str, float | str]:
         """The parameters that a spec need not give."""
         return {p.name: p.default for p in self.parameters if p.default is not None}
 
@@ -241,71 +246,6 @@ def label_values(cost: Cost, output: Activation) -> tuple[int, int]:
     """What a class label becomes in y: elsewhere, and for the class."""
     minus = cost.codes_minus_one or output.codes_minus_one
     return (-1 if minus else 0), 1
-
-
-@dataclass(frozen=True)
-class Initializer(Entry):
-    """The first weights of a layer: `value` over one N(0, 1) "draw" and "n_in"."""
-
-    formula: str
-    define: Callable[..., float]
-    value: Expr
-
-
-@dataclass(frozen=True)
-class Optimizer(Entry):
-    """One step: `body` from "w", "nabla" (summed over m examples) to the new "w".
-
-    `eta`, `m` and `n` are scalars; `scalars` are computed once a step, in order.
-
-    formula        with {p} for the parameter, w or b
-    state          what is kept from step to step for each parameter, 0 at first;
-                   the body reads and assigns it by these names
-    folds_decay    w may be multiplied by a regularizer's `decay` beforehand: true of
-                   plain gradient descent alone, else it goes into the gradient
-    """
-
-    symbol: str
-    formula: str
-    source: str
-    scalars: tuple[tuple[str, Expr], ...]
-    body: Body
-    state: tuple[str, ...] = ()
-    folds_decay: bool = False
-
-
-@dataclass(frozen=True)
-class Regularizer(Entry):
-    """A term of the cost over the weights, key of `regularization` in the spec.
-
-    penalty    per weight "w", with "lmbda" and "n"
-    gradient   of the penalty times m, as "nabla" is a sum over m examples; over "w"
-               and the scalar "shrink"
-    shrink     that scalar
-    decay      the factor on w that plain gradient descent makes of it
-    """
-
-    symbol: str
-    penalty: Expr
-    penalty_formula: str
-    gradient: Expr
-    gradient_formula: str
-    shrink: Expr
-    decay: Expr
-    decay_formula: str
-
-
-@dataclass(frozen=True)
-class Scaling(Entry):
-    """Inputs as (x - shift) / divisor, over "mean", "std", "min", "max" of a column."""
-
-    shift: Expr
-    divisor: Expr
-    fitted: bool
-    formula: str
-
-
-STATISTICS = ("mean", "std", "min", "max")
 
 
 def elementwise(f: Callable[..., Number]) -> Callable[..., list[Number]]:
