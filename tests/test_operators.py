@@ -16,11 +16,11 @@ from operator_oracle import (
     COST_ORACLE,
     FUSED,
     OUTPUTS,
-    TARGETS_OF,
     Array,
     columns,
     digits,
     precise,
+    targets_of,
 )
 from oracle import library
 from random_specs import PAIRS, spec_of_triple
@@ -150,7 +150,7 @@ def test_emitted_costs(pair: tuple[str, str], kind: Any, target: str) -> None:
     given = z
     if value.reads == "a" and output != "identity":
         given = emitted_activation(output, target)(z)
-    for y in TARGETS_OF[COSTS[cost].targets]:
+    for y in targets_of(cost):
         targets = np.repeat(np.array([y], kind).T, z.shape[1], axis=1)
         costs = np.sum(calm(f, given, targets), axis=0, dtype=np.float64)
         for column, found in zip(given.T, costs, strict=True):
@@ -169,7 +169,7 @@ def test_costs_of_the_largest_numbers_there_are(
     output, cost = pair
     value = lower(spec_of_triple("tanh", output, cost)).cost
     f = getattr(module(output, cost, target), value.function)
-    for y in TARGETS_OF[COSTS[cost].targets]:
+    for y in targets_of(cost):
         terms = calm(f, np.full((3, 1), size), np.array([y]).T)
         assert (terms >= 0).all()
 
@@ -178,7 +178,7 @@ def test_costs_of_the_largest_numbers_there_are(
 def test_definitions_of_costs_from_z(pair: tuple[str, str]) -> None:
     output, cost = pair
     for column in columns()[::4]:
-        for y in TARGETS_OF[COSTS[cost].targets]:
+        for y in targets_of(cost):
             found = COSTS[cost].define_from_z[output](column, y)
             with digits(column):
                 exact = exact_cost(cost, output, "z", column, y)
@@ -188,6 +188,6 @@ def test_definitions_of_costs_from_z(pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize("name", COSTS)
 def test_definitions_of_costs(name: str) -> None:
     for a in OUTPUTS:
-        for y in TARGETS_OF[COSTS[name].targets]:
+        for y in targets_of(name):
             exact = COST_ORACLE[name](precise(a), precise(y))
             assert math.isclose(COSTS[name].define(a, y), exact, rel_tol=1e-14)
