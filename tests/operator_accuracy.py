@@ -133,9 +133,7 @@ def activation_row(name: str, kind: Any, target: str) -> Row:
                 off = ulps(found, capped(value, kind), kind, beside)
                 if off > worst:
                     worst, place = off, f"z = {float(at):.6g}"
-    return Row(
-        name, "value", kind.__name__, worst, place, EXPLAINED.get(name, "")
-    )
+    return Row(name, "value", kind.__name__, worst, place, EXPLAINED.get(name, ""))
 
 
 def slope_spec(name: str) -> NetworkSpec:

@@ -66,7 +66,10 @@ def minimal(entry: Entry) -> dict[str, Any]:
 
 
 PAIRS = tuple((output, cost) for cost in COSTS for output in outputs_for(cost))
-TRIPLES = tuple((hidden, *pair) for hidden in HIDDEN for pair in PAIRS)
+#: The whole product, for what is cheap or must be shown once.
+PRODUCT = tuple((hidden, *pair) for hidden in HIDDEN for pair in PAIRS)
+#: Every pair, and every hidden activation several times.
+TRIPLES = tuple((HIDDEN[i % len(HIDDEN)], *pair) for i, pair in enumerate(PAIRS))
 
 
 def spec_of_triple(hidden: str, output: str, cost: str, **rest: Any) -> NetworkSpec:

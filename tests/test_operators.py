@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+from operator_accuracy import (
+    BOUND,
+    TYPES,
+    activation_row,
+    calm,
+    cost_row,
+    derivative_row,
+    ulps,
+)
 from operator_oracle import (
     ACTIVATION_ORACLE,
     COST_ORACLE,
@@ -41,28 +49,11 @@ def module(output: str, cost: str, target: str) -> Any:
     return library(spec_of_triple("tanh", output, cost), target)
 
 
-def calm(f: Callable[..., Any], *arguments: Array) -> Array:
-    """What f returns, or leaves in its last argument; a warning is an error."""
-    copies = [array.copy() for array in arguments]
-    with np.errstate(all="raise", under="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        returned = f(*copies)
-    result = copies[-1] if returned is None else returned
-    assert np.isfinite(result).all()
-    return np.asarray(result)
-
-
 def emitted_activation(kind: str, target: str) -> Callable[[Array], Array]:
     """The function that a module has for an activation, on arrays (3, n)."""
     cost = next(cost for output, cost in PAIRS if output == kind)
     f = getattr(module(kind, cost, target), kind)
     return lambda z: calm(f, z)
-
-
-def ulps(found: Any, exact: Any, kind: Any, beside: float = 1.0) -> float:
-    """The difference in ULP of the largest of |exact| and `beside`."""
-    scale = max(abs(exact), mpmath.mpf(beside))
-    return float(abs(mpmath.mpf(float(found)) - exact) / scale / np.finfo(kind).eps)
 
 
 # ---- Activations -------------------------------------------------------------------
@@ -72,24 +63,22 @@ NAMED = [kind for kind in ACTIVATIONS if kind != "identity"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("name", NAMED)
 def test_emitted_activations(name: str, kind: Any, target: str) -> None:
-    # Measured: sigmoid 0.7, tanh 0.4, relu 0, softmax 1.1. NumPy's exp in float32 is
-    # within 2 ULP, a division adds a half, and so does each term of a sum.
-    bound = 3.0
-    z = np.array(columns(), kind).T
-    a = emitted_activation(name, target)(z)
-    assert a.dtype == kind
-    interval = ACTIVATIONS[name].interval
-    # Rounding may reach a bound that is not part of the interval, never pass it.
-    assert (a >= interval.low).all()
-    assert (a <= interval.high).all()
-    with mpmath.workdps(50):
-        for column, outputs in zip(z.T, a.T, strict=True):
-            exact = ACTIVATION_ORACLE[name](precise(column))
-            for found, value in zip(outputs, exact, strict=True):
-                assert ulps(found, value, kind) <= bound, (column, found)
+    """At |z| up to 1e4: finite, silent, of the type of z; see the table by -rP."""
+    row = activation_row(name, kind, target)
+    print(row)
+    assert row.worst <= BOUND
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("name", [k for k, e in ACTIVATIONS.items() if e.elementwise])
+def test_emitted_derivatives(name: str, kind: Any, target: str) -> None:
+    row = derivative_row(name, kind, target)
+    print(row)
+    assert row.worst <= BOUND
 
 
 def inside(value: Any, interval: Interval) -> bool:
@@ -137,26 +126,13 @@ def exact_cost(cost: str, output: str, reads: str, column: Any, y: list[float]) 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_emitted_costs(pair: tuple[str, str], kind: Any, target: str) -> None:
     """From z where the entry fuses the two, else from the outputs as rounded."""
-    output, cost = pair
-    # Of max(1, |C_x|): a few roundings, and no part is larger than the whole.
-    bound = 4.0
-    value = lower(spec_of_triple("tanh", output, cost)).cost
-    f = getattr(module(output, cost, target), value.function)
-    z = np.array(columns()[::4], kind).T
-    given = z
-    if value.reads == "a" and output != "identity":
-        given = emitted_activation(output, target)(z)
-    for y in targets_of(cost):
-        targets = np.repeat(np.array([y], kind).T, z.shape[1], axis=1)
-        costs = np.sum(calm(f, given, targets), axis=0, dtype=np.float64)
-        for column, found in zip(given.T, costs, strict=True):
-            with digits(column):
-                exact = exact_cost(cost, output, value.reads, column, y)
-                assert ulps(found, exact, kind) <= bound, (column, found)
+    row = cost_row(pair, kind, target)
+    print(row)
+    assert row.worst <= BOUND
 
 
 @pytest.mark.parametrize("target", TARGETS)
