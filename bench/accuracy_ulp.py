@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from operator_accuracy import rows
+from operator_accuracy import rows  # type: ignore[import-not-found]
 
 for row in rows(sys.argv[1] if len(sys.argv) > 1 else "numpy"):
     print(row, flush=True)
