@@ -132,7 +132,8 @@ SELU = Activation(
     derivative=where(a > 0, _SCALE, a + _SCALE * _ALPHA),
     derivative_formula="1.0507 above 0, a + 1.7581 below",
     kinks=((0, Const(_SCALE * _ALPHA)),),
-    interval=Interval(-_SCALE * _ALPHA, math.inf),
+    # The limit, -1.75809934..., rounded down.
+    interval=Interval(-1.7581, math.inf),
 )
 
 GELU = Activation(
