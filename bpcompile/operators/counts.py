@@ -121,7 +121,7 @@ POISSON = Cost(
     formula="Σ (a - y ln a)",
     define=_poisson,
     define_from_z={
-        "exp": _from_z(plain.exp, lambda z: z),
+        "exp": _from_z(plain.finite_exp, lambda z: z),
         "softplus": _from_z(plain.softplus, _log_softplus),
         "sigmoid": _from_z(plain.sigmoid, lambda z: -plain.softplus(-z)),
         "softmax": _of_softmax,
