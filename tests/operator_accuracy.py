@@ -97,7 +97,7 @@ class Worst:
 
     def take(self, found: Any, exact: Any, at: str, beside: float = 1.0) -> None:
         off = ulps(found, exact, self.kind, beside)
-        if off > self.off:
+        if not off <= self.off:  # NaN is the worst
             self.off, self.at = off, at
 
     def row(self, name: str, what: str, *notes: str) -> Row:

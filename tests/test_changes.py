@@ -6,6 +6,8 @@ import difflib
 import re
 
 import pytest
+from oracle import library_text
+from random_specs import TRIPLES, spec_of_triple
 from support import SPECS, TARGETS, text_of
 
 from bpcompile import load_spec
@@ -129,6 +131,13 @@ def mathematics(text: str) -> int:
 def test_the_mathematics_stays_short(target, path):
     spec = load_spec(path)
     assert mathematics(text_of(spec, target)) <= 120 + 35 * len(spec.layers)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("triple", TRIPLES, ids="-".join)
+def test_the_mathematics_of_every_operator_stays_short(target, triple):
+    spec = spec_of_triple(*triple)
+    assert mathematics(library_text(spec, target)) <= 120 + 35 * len(spec.layers)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from random_specs import HIDDEN, outputs_for
 from support import SPECS, TARGETS, spec_of, text_of
 
 from bpcompile import load_spec
@@ -17,6 +18,12 @@ ONE = {"size": 1, "activation": "tanh"}
 LIKELY = "log_likelihood"
 NORMAL = {"size": 2, "activation": "identity", "initializer": "standard_normal"}
 DECAY = {"regularization": {"l2": 1.0}}
+
+
+def neurons(activation):
+    """A layer of them."""
+    return {"size": 4, "activation": activation}
+
 
 #: A spec for each branch that a template has; texts around the length of a line.
 VARIANTS = {
@@ -57,6 +64,23 @@ VARIANTS = {
         "description": "x" * 166,
     },
     "values_adding_up": {"layers": [3, SOFTMAX], "cost": LIKELY, "task": "regression"},
+    "all_hidden": {"layers": [3, *map(neurons, HIDDEN), 2], "cost": "cross_entropy"},
+    "hinge": {"layers": [3, neurons("gelu"), IDENTITY], "cost": "hinge"},
+    "hinge_one": {"layers": [3, neurons("mish"), ONE], "cost": "hinge"},
+    "huber": {
+        "layers": [3, neurons({"kind": "leaky_relu", "slope": 0.2}), neurons("selu")],
+        "cost": {"kind": "huber", "delta": 0.123456789012345},
+    },
+    "log_cosh": {"layers": [3, neurons("elu"), neurons("mish")], "cost": "log_cosh"},
+    "absolute": {"layers": [3, neurons("sine"), neurons("exp")], "cost": "absolute"},
+    "smoothed": {
+        "layers": [3, neurons("gelu_tanh"), SOFTMAX],
+        "cost": {"kind": LIKELY, "label_smoothing": 0.1},
+    },
+    **{
+        f"poisson_of_{kind}": {"layers": [3, neurons(kind)], "cost": "poisson"}
+        for kind in outputs_for("poisson")
+    },
 }
 
 
