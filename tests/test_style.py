@@ -69,7 +69,7 @@ VARIANTS = {
     "hinge_one": {"layers": [3, neurons("mish"), ONE], "cost": "hinge"},
     "huber": {
         "layers": [3, neurons({"kind": "leaky_relu", "slope": 0.2}), neurons("selu")],
-        "cost": {"kind": "huber", "delta": 0.123456789012345},
+        "cost": {"kind": "huber", "delta": 0.125},
     },
     "log_cosh": {"layers": [3, neurons("elu"), neurons("mish")], "cost": "log_cosh"},
     "absolute": {"layers": [3, neurons("sine"), neurons("exp")], "cost": "absolute"},
