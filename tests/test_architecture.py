@@ -85,8 +85,8 @@ def test_no_code_names_a_suffix_of_a_target() -> None:
 
 #: The one other place for kinds: what people call them, told apart from the registry.
 SYNONYMS = PACKAGE / "meant.py"
-#: Kinds that are words of the language too, where they mean something else.
-COMMON = {"none", "constant"}
+#: Kinds whose words stand for something else too: a primitive, nothing at all.
+COMMON = {"none", "constant", *PRIMITIVES}
 
 
 def test_nothing_names_an_operator_but_its_entry_and_the_defaults() -> None:
