@@ -133,18 +133,19 @@ class Section(BaseModel):
         return name in cls.optional or cls.model_fields[name].default is None
 
 
-def normalised(value: Any) -> Any:
-    """A field's value as JSON has it, defaults filled in; what is off is left out."""
+def normalised(value: Any, complete: bool = False) -> Any:
+    """A field's value as JSON has it, defaults filled in; what is off is left out,
+    unless it is to be `complete`."""
     if isinstance(value, Operator):
         return value.normalised()
     if isinstance(value, tuple):
-        return [normalised(item) for item in value]
+        return [normalised(item, complete) for item in value]
     if not isinstance(value, Section):
         return value
     found = {}
     for name, field in type(value).model_fields.items():
         held = getattr(value, name)
         off = value.can_be_off(name) and held == field.default
-        if not off and not field.exclude:
-            found[name] = normalised(held)
+        if (complete or not off) and not field.exclude:
+            found[name] = normalised(held, complete)
     return found

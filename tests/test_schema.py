@@ -1,0 +1,318 @@
+"""The JSON Schema says of a spec's structure what the compiler says of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+from random_specs import repeatable, specs
+from support import ROOT, SPECS, bpcompile
+
+from bpcompile import operators
+from bpcompile.errors import SpecErrors
+from bpcompile.meant import keys_of
+from bpcompile.operators.entry import Entry, Parameter
+from bpcompile.schema import json_schema, schema_text
+from bpcompile.sections import Hyperparameters, InputLayer, Layer
+from bpcompile.source.scanner import read_json
+from bpcompile.spec import NetworkSpec, digest
+from bpcompile.validate import validate
+
+SCHEMA = json_schema()
+VALIDATOR = Draft7Validator(SCHEMA)
+
+MESSAGES = sorted(ROOT.glob("tests/messages/*.json"))
+GALLERY = sorted([*SPECS.glob("*.json"), *ROOT.glob("bpcompile/starts/*.json")])
+
+#: What the compiler alone can say: the rules over more than one field.
+BEYOND = {"conflict"}
+BEYOND_FILES = {
+    "name_with_line_end",  # `$` of ECMA 262 is the end, that of Python's re is not
+    "number_inexact_divisor",  # a schema's numbers have all their digits
+    "version_float",  # 1.0 is a whole number there
+}
+
+
+def codes_of(spec: Any) -> set[str]:
+    """The compiler's codes for a JSON value, without those beyond a schema's reach."""
+    try:
+        validate(read_json(json.dumps(spec).encode(), "spec.json"))
+    except SpecErrors as refused:
+        return {error.code for error in refused.errors} - BEYOND
+    return set()
+
+
+def agreed(spec: Any) -> bool:
+    """Whether the spec's structure is valid, by both."""
+    codes = codes_of(spec)
+    assert VALIDATOR.is_valid(spec) == (not codes), (spec, codes)
+    return not codes
+
+
+# ---- Specs as a user may write them, right and wrong -------------------------------
+
+
+def _numbers(parameter: Parameter) -> st.SearchStrategy[Any]:
+    low = parameter.above if parameter.above is not None else parameter.at_least
+    high = parameter.below if parameter.below is not None else parameter.at_most
+    low, high = low or 0.0, 1e6 if high is None else high
+    if parameter.words:
+        return st.sampled_from(parameter.words)
+    if parameter.whole:
+        return st.integers(int(low) + 1, max(int(low) + 1, min(int(high) - 1, 1000)))
+    return st.floats(low, high, exclude_min=True, exclude_max=True)
+
+
+@st.composite
+def _operator(draw: st.DrawFn, registry: Mapping[str, Entry]) -> Any:
+    entry = draw(st.sampled_from(tuple(registry.values())))
+    chosen: dict[str, Any] = {"kind": entry.kind}
+    for parameter in entry.parameters:
+        if parameter.default is None or draw(st.booleans()):
+            chosen[parameter.name] = draw(_numbers(parameter))
+    return entry.kind if len(chosen) == 1 and draw(st.booleans()) else chosen
+
+
+def _fields(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=values)
+
+
+SIZES = st.integers(1, 5)
+SHARES = st.floats(0.01, 0.99)
+POSITIVE = st.floats(1e-3, 1e3)
+
+FIRST = st.one_of(
+    SIZES,
+    st.fixed_dictionaries(
+        {"size": SIZES},
+        optional={"scaling": _operator(operators.SCALINGS), "dropout": SHARES},
+    ),
+)
+LATER = st.one_of(
+    SIZES,
+    st.fixed_dictionaries(
+        {"size": SIZES},
+        optional={
+            "activation": _operator(operators.ACTIVATIONS),
+            "initializer": _operator(operators.INITIALIZERS),
+            "bias_initializer": _operator(operators.INITIALIZERS),
+            "dropout": SHARES,
+        },
+    ),
+)
+STOPPING = _fields(
+    patience=SIZES, monitor=st.sampled_from(["auto", "accuracy", "cost"])
+)
+HYPERPARAMETERS = _fields(
+    learning_rate=POSITIVE,
+    mini_batch_size=SIZES,
+    epochs=SIZES,
+    seed=st.integers(0, 2**53 - 1),
+    optimizer=_operator(operators.OPTIMIZERS),
+    regularization=_fields(
+        **{kind: POSITIVE for kind in operators.REGULARIZERS}, max_norm=POSITIVE
+    ),
+    clipping=_fields(value=POSITIVE, norm=POSITIVE),
+    schedule=_operator(operators.SCHEDULES),
+    early_stopping=st.none() | STOPPING,
+    validation_fraction=st.none() | SHARES,
+    class_weights=st.none() | st.lists(POSITIVE, max_size=3),
+)
+# Control characters are refused by the reader, wherever they stand.
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=9)
+WRITTEN = st.fixed_dictionaries(
+    {
+        "layers": st.tuples(FIRST, LATER, st.lists(LATER, max_size=2)).map(
+            lambda parts: [parts[0], parts[1], *parts[2]]
+        ),
+        "cost": _operator(operators.COSTS),
+    },
+    optional={
+        "$schema": st.text("./abc", max_size=5),
+        "version": st.just(1),
+        "name": st.from_regex("[A-Za-z][A-Za-z0-9_]{0,5}", fullmatch=True),
+        "description": st.none() | TEXTS,
+        "dtype": st.sampled_from(["float32", "float64"]),
+        "task": st.sampled_from([None, "classification", "regression"]),
+        "hyperparameters": HYPERPARAMETERS,
+    },
+)
+
+SECTIONS = (NetworkSpec, Hyperparameters, InputLayer, Layer)
+KEYS = [*(key for model in SECTIONS for key in keys_of(model)), "kind", "Size", "l3"]
+
+#: No whole number written as 1.0 and none that rounds: neither can be said in a schema.
+JUNK = st.one_of(
+    st.sampled_from([None, True, False, -1, 0, 1, 7, -0.5, 0.5, 1e300, 2**60, 10**10]),
+    st.sampled_from(["", "nothing", "float64", "a b", "x" * 65, "x" * 2001]),
+    st.sampled_from([[], [1], [None], {}, {"size": 3}, {"kind": "nothing"}]),
+    st.sampled_from([{"kind": 1}, {"kind": "sigmoid", "more": 1}]),
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, held in items:
+            yield from places(held, (*path, key))
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> Any:
+    """A valid spec in which one place is replaced, taken out, renamed or added to."""
+    spec = copy.deepcopy(draw(WRITTEN))
+    path = draw(st.sampled_from(list(places(spec))))
+    if not path:
+        return draw(JUNK)
+    holder = spec
+    for key in path[:-1]:
+        holder = holder[key]
+    how = draw(st.sampled_from(["replace", "remove", "add"]))
+    if how == "replace":
+        holder[path[-1]] = draw(JUNK)
+    elif how == "remove":
+        del holder[path[-1]]
+    elif isinstance(holder, dict):
+        holder[draw(st.sampled_from(KEYS))] = draw(JUNK)
+    else:
+        holder.append(draw(JUNK))
+    return spec
+
+
+# ---- Schema and compiler agree -----------------------------------------------------
+
+
+def test_schema_is_a_schema_of_draft_7() -> None:
+    assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
+    Draft7Validator.check_schema(SCHEMA)
+
+
+@repeatable
+@given(WRITTEN)
+def test_whatever_may_be_written_is_valid_for_both(spec: Any) -> None:
+    assert agreed(spec)
+
+
+@repeatable
+@given(mutated())
+def test_one_change_and_both_say_the_same(spec: Any) -> None:
+    agreed(spec)
+
+
+@repeatable
+@given(specs())
+def test_normal_and_resolved_form_are_valid_specs(spec: NetworkSpec) -> None:
+    assert agreed(spec.normalised())
+    assert agreed(spec.resolved())
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
+def test_gallery_and_starts_are_valid_for_both(path: Any) -> None:
+    assert agreed(json.loads(path.read_text("utf-8")))
+
+
+def test_bad_specs_of_the_messages_are_refused_by_both() -> None:
+    refused = 0
+    for path in MESSAGES:
+        said = path.with_suffix(".stderr").read_text("utf-8")
+        # What is no JSON, or none that our reader takes, is nobody's value.
+        if "error[syntax]" in said or "error[encoding]" in said:
+            continue
+        try:
+            spec = json.loads(path.read_bytes())
+        except ValueError:
+            continue
+        if path.stem not in BEYOND_FILES:
+            refused += not agreed(spec)
+    assert refused > 30
+
+
+# ---- What a reader finds in it -----------------------------------------------------
+
+
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for part in node.values():
+            yield from nodes(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from nodes(part)
+
+
+def test_every_default_and_example_is_valid_where_it_stands() -> None:
+    checked = 0
+    for node in nodes(SCHEMA):
+        # The names of properties are not the words of a schema.
+        if not isinstance(node.get("description"), str):
+            continue
+        here = {**node, "definitions": SCHEMA["definitions"]}
+        values = list(node.get("examples", []))
+        values += [node["default"]] if "default" in node else []
+        for value in values:
+            assert Draft7Validator(here).is_valid(value), (node, value)
+            checked += 1
+    assert checked > 20
+
+
+def test_every_kind_and_every_key_has_its_description() -> None:
+    for node in nodes(SCHEMA):
+        if node.get("type") == "object" and "properties" in node:
+            for key, part in node["properties"].items():
+                assert part.get("description") or key == "kind", (node, key)
+        assert "const" not in node or node.get("description") or node["const"] in KINDS
+
+
+KINDS = {kind for name in operators.__all__ for kind in getattr(operators, name)}
+
+
+def test_every_kind_can_be_chosen() -> None:
+    chosen = {str(node["const"]) for node in nodes(SCHEMA) if "const" in node}
+    # A regularizer is a key of its section.
+    assert chosen - {"1"} == KINDS - set(operators.REGULARIZERS)
+
+
+def test_missing_parameter_is_named() -> None:
+    divide = {"kind": "divide"}
+    layers = [{"size": 2, "scaling": divide}, 1]
+    (error,) = VALIDATOR.iter_errors({"layers": layers, "cost": "quadratic"})
+    assert "'by' is a required property" in str([e.message for e in every(error)])
+
+
+def every(error: Any) -> Iterator[Any]:
+    yield error
+    for inner in error.context or ():
+        yield from every(inner)
+
+
+def test_command_prints_the_same_bytes_whatever_the_hash_seed() -> None:
+    for seed in "0", "1":
+        done = bpcompile("schema", env={**os.environ, "PYTHONHASHSEED": seed})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == schema_text()
+
+
+# ---- The resolved spec -------------------------------------------------------------
+
+
+@repeatable
+@given(specs())
+def test_resolved_spec_is_the_same_spec_with_every_key(spec: NetworkSpec) -> None:
+    resolved = spec.resolved()
+    again = validate(read_json(json.dumps(resolved).encode(), "spec.json"))
+    assert digest(again) == digest(spec)
+    assert again.resolved() == resolved
+    hyper = resolved["hyperparameters"]
+    assert set(hyper) == set(keys_of(Hyperparameters))
+    assert set(resolved) == set(keys_of(NetworkSpec)) - {"$schema"}
+    first, *later = resolved["layers"]
+    assert set(first) == set(keys_of(InputLayer))
+    assert all(set(layer) == set(keys_of(Layer)) for layer in later)
