@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
@@ -75,7 +75,7 @@ class _Writer:
 
     def _value(self, key: str, kind: Any, metadata: Iterable[Any] = ()) -> Node:
         """The schema of a type with what its field says of it."""
-        metadata = tuple(metadata)
+        metadata = tuple(_spread(metadata))
         for known in metadata:
             if isinstance(known, OneOf):
                 return self._chosen(key, known.registry)
@@ -88,17 +88,29 @@ class _Writer:
             (given,) = (arg for arg in args if arg is not NoneType)
             node = self._value(key, given, metadata)
             return {"anyOf": [node, {"type": "null"}]}
+        if origin is tuple:
+            return self._array(key, args)
         if origin is dict:
             held = self._value(key, args[1])
             return {"type": "object", "additionalProperties": held}
         if isinstance(kind, type) and issubclass(kind, Section):
             return self.section(kind)
-        # A number, a word, a text, or an array of them: Pydantic knows their limits,
-        # but not on the far side of a function.
+        # A number, a word or a text: Pydantic knows its limits, but for those that it
+        # meets on the far side of a function.
         limits = tuple(m for m in metadata if not isinstance(m, BeforeValidator))
         leaf: Any = TypeAdapter(Annotated[kind, *limits] if limits else kind)
-        found: Node = _as_draft_7(leaf.json_schema())
+        found: Node = leaf.json_schema()
+        if "pattern" in found:
+            # Python's signs for the ends of a text, and those of all other languages.
+            found["pattern"] = found["pattern"].replace(r"\A", "^").replace(r"\z", "$")
         return found
+
+    def _array(self, key: str, kinds: tuple[Any, ...]) -> Node:
+        held = [self._value(key, kind) for kind in kinds if kind is not Ellipsis]
+        if Ellipsis in kinds:
+            return {"type": "array", "items": held[0]}
+        count = len(held)
+        return {"type": "array", "items": held, "minItems": count, "maxItems": count}
 
     def _layers(self) -> Node:
         for name, layer in (("input_layer", InputLayer), ("layer", Layer)):
@@ -179,16 +191,7 @@ def _default(value: Any) -> Any:
     return {} if isinstance(value, Section) else normalised(value)
 
 
-def _as_draft_7(node: Any) -> Any:
-    """Pydantic's later draft, of what a leaf may hold, in the words of draft-07."""
-    if isinstance(node, list):
-        return [_as_draft_7(part) for part in node]
-    if not isinstance(node, dict):
-        return node
-    node = {key: _as_draft_7(part) for key, part in node.items()}
-    if "pattern" in node:
-        # Python's signs for both ends of a text, and those of every other language.
-        node["pattern"] = node["pattern"].replace(r"\A", "^").replace(r"\z", "$")
-    if "prefixItems" in node:
-        node["items"] = node.pop("prefixItems")
-    return node
+def _spread(metadata: Iterable[Any]) -> Iterator[Any]:
+    """What is said of a type, that of a field within it too."""
+    for known in metadata:
+        yield from known.metadata if isinstance(known, FieldInfo) else (known,)

@@ -195,6 +195,36 @@ def test_schema_is_a_schema_of_draft_7() -> None:
     Draft7Validator.check_schema(SCHEMA)
 
 
+#: All that a reader of draft-07 must know to read ours.
+VOCABULARY = {
+    *("$schema", "$ref", "title", "description", "default", "examples", "definitions"),
+    *("type", "const", "enum", "anyOf", "allOf", "pattern", "maxLength"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    *("items", "additionalItems", "minItems", "maxItems"),
+    *("properties", "required", "additionalProperties"),
+}
+
+
+def parts(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every schema within a schema: what stands under the names of keys is one too."""
+    yield node
+    for word, held in node.items():
+        inner: Any = ()
+        if word in ("properties", "definitions"):
+            inner = held.values()
+        elif word in ("items", "anyOf", "allOf"):
+            inner = held if isinstance(held, list) else [held]
+        elif word in ("additionalItems", "additionalProperties"):
+            inner = [held] if isinstance(held, dict) else []
+        for part in inner:
+            yield from parts(part)
+
+
+def test_no_word_is_unknown_to_draft_7() -> None:
+    # A reader skips what it does not know, and with it a limit.
+    assert {word for part in parts(SCHEMA) for word in part} <= VOCABULARY
+
+
 @repeatable
 @given(WRITTEN)
 def test_whatever_may_be_written_is_valid_for_both(spec: Any) -> None:
@@ -238,22 +268,9 @@ def test_bad_specs_of_the_messages_are_refused_by_both() -> None:
 # ---- What a reader finds in it -----------------------------------------------------
 
 
-def nodes(node: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        yield node
-        for part in node.values():
-            yield from nodes(part)
-    elif isinstance(node, list):
-        for part in node:
-            yield from nodes(part)
-
-
 def test_every_default_and_example_is_valid_where_it_stands() -> None:
     checked = 0
-    for node in nodes(SCHEMA):
-        # The names of properties are not the words of a schema.
-        if not isinstance(node.get("description"), str):
-            continue
+    for node in parts(SCHEMA):
         here = {**node, "definitions": SCHEMA["definitions"]}
         values = list(node.get("examples", []))
         values += [node["default"]] if "default" in node else []
@@ -264,7 +281,7 @@ def test_every_default_and_example_is_valid_where_it_stands() -> None:
 
 
 def test_every_kind_and_every_key_has_its_description() -> None:
-    for node in nodes(SCHEMA):
+    for node in parts(SCHEMA):
         if node.get("type") == "object" and "properties" in node:
             for key, part in node["properties"].items():
                 assert part.get("description") or key == "kind", (node, key)
@@ -275,7 +292,7 @@ KINDS = {kind for name in operators.__all__ for kind in getattr(operators, name)
 
 
 def test_every_kind_can_be_chosen() -> None:
-    chosen = {str(node["const"]) for node in nodes(SCHEMA) if "const" in node}
+    chosen = {str(node["const"]) for node in parts(SCHEMA) if "const" in node}
     # A regularizer is a key of its section.
     assert chosen - {"1"} == KINDS - set(operators.REGULARIZERS)
 
