@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from words import (
+    default,
+    meaning,
+    number_limits,
+    parameter_table,
+    parameters,
+    table,
+    text_limits,
+)
 
 from bpcompile.expr import BOOK, Apply, Const, Expr, spell
 from bpcompile.operators import (
@@ -17,7 +26,7 @@ from bpcompile.operators import (
     SCALINGS,
     SCHEDULES,
 )
-from bpcompile.operators.entry import TARGETS, Activation, Cost, Entry, Parameter
+from bpcompile.operators.entry import TARGETS, Activation, Cost, Entry
 from bpcompile.schema import json_schema
 from bpcompile.spec import NetworkSpec
 
@@ -50,10 +59,10 @@ class Tables:
         """The keys of a section: at the top, of a definition or of a field."""
         node = self._section(path)
         rows = [
-            (f"`{key}`", _default(key, held, node), self._limits(held), _meaning(held))
+            (f"`{key}`", default(key, held, node), self._limits(held), meaning(held))
             for key, held in node["properties"].items()
         ]
-        return _table(("key", "default", "may be", "meaning"), rows)
+        return table(("key", "default", "may be", "meaning"), rows)
 
     def _section(self, path: tuple[str, ...]) -> dict[str, Any]:
         node = self.schema
@@ -81,8 +90,8 @@ class Tables:
         if kind == "array":
             return self._array(node)
         if kind == "string":
-            return _text_limits(node)
-        return _number_limits(node) if kind in ("number", "integer") else str(kind)
+            return text_limits(node)
+        return number_limits(node) if kind in ("number", "integer") else str(kind)
 
     def _array(self, node: Mapping[str, Any]) -> str:
         least, most = node.get("minItems"), node.get("maxItems")
@@ -98,7 +107,7 @@ class Tables:
             (f"`{k}`", _formula(e), str(e.interval).replace("inf", "∞"), e.description)
             for k, e in ACTIVATIONS.items()
         ]
-        parts = [_table(("`activation`", "a = σ(z)", "values", ""), rows)]
+        parts = [table(("`activation`", "a = σ(z)", "values", ""), rows)]
         parts += [
             self._one(e, "activation", _of_activation(e)) for e in _all(ACTIVATIONS)
         ]
@@ -108,13 +117,13 @@ class Tables:
         rows = [
             (f"`{k}`", _formula(e), _outputs(e), _targets(e)) for k, e in COSTS.items()
         ]
-        parts = [_table(("`cost`", "C_x", "goes with output", "y"), rows)]
+        parts = [table(("`cost`", "C_x", "goes with output", "y"), rows)]
         parts += [self._one(entry, "cost", _of_cost(entry)) for entry in _all(COSTS)]
         return "\n".join(filter(None, parts))
 
     def schedules(self) -> str:
         rows = [(f"`{k}`", _formula(e), e.description) for k, e in SCHEDULES.items()]
-        parts = [_table(("`schedule`", "the learning rate", ""), rows)]
+        parts = [table(("`schedule`", "the learning rate", ""), rows)]
         parts += [self._one(entry, "schedule", ()) for entry in _all(SCHEDULES)]
         return "\n".join(filter(None, parts))
 
@@ -124,11 +133,11 @@ class Tables:
             for k, e in OPTIMIZERS.items()
         ]
         head = ("`optimizer`", "step of a parameter w", "", "source")
-        return _table(head, rows) + _parameters(OPTIMIZERS)
+        return table(head, rows) + parameters(OPTIMIZERS)
 
     def initializers(self) -> str:
         rows = [(f"`{k}`", _formula(e), e.description) for k, e in INITIALIZERS.items()]
-        return _table(("`initializer`", "values", ""), rows) + _parameters(INITIALIZERS)
+        return table(("`initializer`", "values", ""), rows) + parameters(INITIALIZERS)
 
     def scalings(self) -> str:
         rows = [
@@ -141,7 +150,7 @@ class Tables:
             for k, e in SCALINGS.items()
         ]
         head = ("`scaling`", "inputs become", "fitted", "")
-        return _table(head, rows) + _parameters(SCALINGS)
+        return table(head, rows) + parameters(SCALINGS)
 
     def regularizers(self) -> str:
         rows = [
@@ -149,7 +158,7 @@ class Tables:
             for k, e in REGULARIZERS.items()
         ]
         head = ("`regularization`", "added to the cost", "to the gradient of w", "")
-        return _table(head, rows)
+        return table(head, rows)
 
     def _one(self, entry: Entry, group: str, facts: tuple[str, ...]) -> str:
         """What there is to say of one operator beyond its row, with its plot."""
@@ -161,7 +170,7 @@ class Tables:
         lines += [f"- {fact}" for fact in facts]
         if entry.parameters:
             lines += [""] * bool(facts) + [
-                _parameter_table(((entry, entry.parameters),))
+                parameter_table(((entry, entry.parameters),))
             ]
         if drawn:
             lines += ["", f"![{entry.kind}](plots/{name}.svg)"]
@@ -252,99 +261,3 @@ def _squared(tree: Expr) -> Expr:
     if tree.primitive == "mul" and args[0] == args[1]:
         return Apply("pow", (args[0], Const(2)))
     return Apply(tree.primitive, args)
-
-
-# ---- Parameters ------------------------------------------------------------------------
-
-
-def _parameters(registry: Mapping[str, Entry]) -> str:
-    """The parameters of a whole registry: those that many share are one row."""
-    with_some = tuple((e, e.parameters) for e in registry.values() if e.parameters)
-    return "\n" + _parameter_table(with_some) if with_some else ""
-
-
-def _parameter_table(held: tuple[tuple[Entry, tuple[Parameter, ...]], ...]) -> str:
-    owners: dict[Parameter, list[str]] = {}
-    for entry, parameters in held:
-        for parameter in parameters:
-            owners.setdefault(parameter, []).append(f"`{entry.kind}`")
-    rows = [
-        (
-            f"`{p.name}`",
-            *([", ".join(kinds)] if len(held) > 1 else []),
-            "required" if p.default is None else _shown(p.default),
-            _range(p),
-            p.description,
-        )
-        for p, kinds in owners.items()
-    ]
-    of = ("of",) if len(held) > 1 else ()
-    return _table(("parameter", *of, "default", "may be", "meaning"), rows)
-
-
-def _range(parameter: Parameter) -> str:
-    if parameter.words:
-        return ", ".join(f"`{word}`" for word in parameter.words)
-    bounds = {
-        "exclusiveMinimum": parameter.above,
-        "minimum": parameter.at_least,
-        "exclusiveMaximum": parameter.below,
-        "maximum": parameter.at_most,
-        "type": "integer" if parameter.whole else "number",
-    }
-    return _number_limits({k: v for k, v in bounds.items() if v is not None})
-
-
-# ---- Words -----------------------------------------------------------------------------
-
-
-def _default(key: str, node: Mapping[str, Any], section: Mapping[str, Any]) -> str:
-    if key in section.get("required", ()):
-        return "required"
-    return _shown(node["default"]) if "default" in node else "none"
-
-
-def _shown(value: Any) -> str:
-    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
-
-
-def _meaning(node: Mapping[str, Any]) -> str:
-    example = json.dumps(node["examples"][0]) if "examples" in node else ""
-    return str(node["description"]) + (f", such as `{example}`" if example else "")
-
-
-def _text_limits(node: Mapping[str, Any]) -> str:
-    if "pattern" in node:
-        return f"text like `{node['pattern']}`"
-    if "maxLength" in node:
-        return f"text, up to {node['maxLength']:,} characters"
-    return "text"
-
-
-def _number_limits(node: Mapping[str, Any]) -> str:
-    kind = "a whole number" if node["type"] == "integer" else "a number"
-    low = high = ""
-    if "exclusiveMinimum" in node:
-        low = f" above {_figure(node['exclusiveMinimum'])}"
-    elif "minimum" in node:
-        low = f" from {_figure(node['minimum'])}"
-    if "exclusiveMaximum" in node:
-        high = f", below {_figure(node['exclusiveMaximum'])}"
-    elif "maximum" in node:
-        word = " to" if "minimum" in node else ", at most"
-        high = f"{word} {_figure(node['maximum'])}"
-    return kind + low + high
-
-
-def _figure(value: float) -> str:
-    if value == int(value) and abs(value) < 1e16:
-        return f"{int(value):,}"
-    return f"{value:g}"
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    def line(cells: tuple[str, ...]) -> str:
-        return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-
-    rule = "|" + "---|" * len(head)
-    return "\n".join([line(head), rule, *map(line, rows)]) + "\n"

@@ -28,7 +28,7 @@ def make() -> Iterator[ModuleType]:
     module = importlib.util.module_from_spec(about)
     about.loader.exec_module(module)
     yield module
-    for name in ("plot", "plots", "tables"):
+    for name in ("plot", "plots", "tables", "words"):
         sys.modules.pop(name, None)
 
 
