@@ -42,9 +42,13 @@ class Operator:
 
 @dataclass(frozen=True)
 class OneOf:
-    """A Pydantic type: a union over a registry, discriminated by `kind`."""
+    """A Pydantic type: a union over a registry, discriminated by `kind`.
+
+    own    the section of `operators` that adds kinds of the spec's own, if one does
+    """
 
     registry: Mapping[str, Entry]
+    own: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

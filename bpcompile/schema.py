@@ -30,12 +30,13 @@ DRAFT = "http://json-schema.org/draft-07/schema#"
 Node: TypeAlias = dict[str, Any]
 
 
-def json_schema() -> Node:
+def json_schema(model: type[Section] = NetworkSpec) -> Node:
     """The schema of a whole spec as a JSON value."""
     writer = _Writer()
-    spec = writer.section(NetworkSpec)
+    spec = writer.section(model)
     title = {"$schema": DRAFT, "title": "a network spec for bpcompile"}
-    return {**title, **spec, "definitions": writer.definitions}
+    rule = _without_own(model)
+    return {**title, **spec, **rule, "definitions": writer.definitions}
 
 
 def schema_text() -> str:
@@ -78,7 +79,7 @@ class _Writer:
         metadata = tuple(_spread(metadata))
         for known in metadata:
             if isinstance(known, OneOf):
-                return self._chosen(key, known.registry)
+                return self._chosen(key, known)
             if isinstance(known, Stack):
                 return self._layers()
         origin, args = get_origin(kind), get_args(kind)
@@ -127,25 +128,60 @@ class _Writer:
             "maxItems": MAX_LAYERS,
         }
 
-    def _chosen(self, key: str, registry: Mapping[str, Entry]) -> Node:
+    def _chosen(self, key: str, choice: OneOf) -> Node:
         """A reference to the choice, which bears the name of its first key."""
-        names = [name for known, name in self._registries if known is registry]
+        names = [name for known, name in self._registries if known is choice.registry]
         if not names:
             names = [key]
-            self._registries.append((registry, key))
-            self.definitions[key] = _choice(registry.values())
+            self._registries.append((choice.registry, key))
+            self.definitions[key] = _choice(choice)
         return _reference(names[0])
 
 
-def _choice(entries: Iterable[Entry]) -> Node:
+def _choice(choice: OneOf) -> Node:
     """A kind as a string where it needs no parameter, or as an object."""
-    entries = tuple(entries)
+    entries = tuple(choice.registry.values())
     short = [
-        {"const": entry.kind, "description": entry.description}
-        for entry in entries
-        if not _required(entry)
+        {"const": kind, "description": choice.registry[kind].description}
+        for kind in _short(choice)
     ]
-    return {"anyOf": [*short, *map(_operator, entries)]}
+    own = []
+    if choice.own:
+        # Which there are is in another place, where no schema looks.
+        name: Node = {"type": "string", "not": {"enum": list(choice.registry)}}
+        name |= {"description": f"a name from operators.{choice.own}"}
+        own = [name, _object({"kind": name}, ("kind",))]
+    return {"anyOf": [*short, *map(_operator, entries), *own]}
+
+
+def _short(choice: OneOf) -> list[str]:
+    """The kinds that a string may choose."""
+    return [kind for kind, entry in choice.registry.items() if not _required(entry)]
+
+
+def _without_own(model: type[Section]) -> Node:
+    """Where a spec has no `operators`, a kind of its own is a misspelt one."""
+    later, here = _known_kinds(Layer), _known_kinds(model)
+    if later and "layers" in model.model_fields:
+        here["layers"] = {"additionalItems": {"properties": later}}
+    if not here:
+        return {}
+    return {"if": {"not": {"required": ["operators"]}}, "then": {"properties": here}}
+
+
+def _known_kinds(model: type[Section]) -> Node:
+    """For each key that may name a kind of the spec's own, the kinds that are known."""
+    return {
+        key: {
+            "anyOf": [
+                {"enum": _short(known)},
+                {"type": "object", "properties": {"kind": {"enum": [*known.registry]}}},
+            ]
+        }
+        for key, field in model.model_fields.items()
+        for known in field.metadata
+        if isinstance(known, OneOf) and known.own
+    }
 
 
 def _operator(entry: Entry) -> Node:

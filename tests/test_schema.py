@@ -6,18 +6,21 @@ import copy
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
+from pydantic import Field
 from random_specs import repeatable, specs
 from support import ROOT, SPECS, bpcompile
 
 from bpcompile import operators
 from bpcompile.errors import SpecErrors
+from bpcompile.fields import OneOf, Operator, Section
 from bpcompile.meant import keys_of
+from bpcompile.operators import COSTS
 from bpcompile.operators.entry import Entry, Parameter
 from bpcompile.schema import json_schema, schema_text
 from bpcompile.sections import Hyperparameters, InputLayer, Layer
@@ -198,7 +201,8 @@ def test_schema_is_a_schema_of_draft_7() -> None:
 #: All that a reader of draft-07 must know to read ours.
 VOCABULARY = {
     *("$schema", "$ref", "title", "description", "default", "examples", "definitions"),
-    *("type", "const", "enum", "anyOf", "allOf", "pattern", "maxLength"),
+    *("type", "const", "enum", "anyOf", "allOf", "not", "if", "then"),
+    *("pattern", "maxLength"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
     *("items", "additionalItems", "minItems", "maxItems"),
     *("properties", "required", "additionalProperties"),
@@ -315,6 +319,36 @@ def test_command_prints_the_same_bytes_whatever_the_hash_seed() -> None:
         done = bpcompile("schema", env={**os.environ, "PYTHONHASHSEED": seed})
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == schema_text()
+
+
+class WithOwn(Section):
+    """A spec as it is once it may bring its own costs."""
+
+    cost: Annotated[Operator, OneOf(COSTS, "costs")]
+    operators: dict[str, dict[str, str]] = Field(default={}, description="its own")
+
+
+@pytest.mark.parametrize(
+    ("cost", "with_operators", "without"),
+    [
+        ("quadratic", True, True),
+        ({"kind": "quadratic"}, True, True),
+        ("bent", True, False),
+        ({"kind": "bent"}, True, False),
+        ({"kind": "bent", "slope": 1}, False, False),
+        ({"kind": "quadratic", "slope": 1}, False, False),
+        (1, False, False),
+    ],
+)
+def test_kind_of_the_specs_own_is_a_mistake_without_operators(
+    cost: Any, with_operators: bool, without: bool
+) -> None:
+    schema = json_schema(WithOwn)
+    Draft7Validator.check_schema(schema)
+    validator = Draft7Validator(schema)
+    own = {"costs": {"bent": "a - y"}}
+    assert validator.is_valid({"cost": cost, "operators": own}) == with_operators
+    assert validator.is_valid({"cost": cost}) == without
 
 
 # ---- The resolved spec -------------------------------------------------------------
