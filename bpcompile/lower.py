@@ -47,7 +47,11 @@ class _Lowering:
             labels=self._labels(),
             functions=self._functions(),
             cost=self._cost_value(),
-            forward=tuple(self.steps.forward(i) for i in range(2, self.depth + 1)),
+            arrays=tuple(self.steps.arrays(i) for i in range(1, self.depth + 1)),
+            dropouts=self.steps.dropouts(),
+            feedforward=self.steps.feedforward(),
+            output=self.steps.activate(self.depth),
+            forward=self.steps.forward(),
             backward=self.steps.backward(),
             update=tuple(self.steps.update(i) for i in range(2, self.depth + 1)),
             scalars=(
@@ -77,7 +81,15 @@ class _Lowering:
         hyper = self.spec.hyperparameters
         section = "/hyperparameters"
         regularization = f"{section}/regularization"
+        dropouts = (
+            (dropout, self.spec.layers[dropout.layer - 1].dropout)
+            for dropout in self.steps.dropouts()
+        )
         return (
+            *(
+                Constant(dropout.constant, p, f"/layers/{dropout.layer}/dropout")
+                for dropout, p in dropouts
+            ),
             Constant("eta", hyper.learning_rate, f"{section}/learning_rate"),
             *(
                 Constant(entry.constant, value, f"{regularization}/{entry.kind}")
