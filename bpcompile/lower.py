@@ -54,7 +54,11 @@ class _Lowering:
             labels=self._labels(),
             functions=self._functions(),
             cost=self._cost_value(),
-            forward=tuple(self.steps.forward(i) for i in range(2, self.depth + 1)),
+            arrays=tuple(self.steps.arrays(i) for i in range(1, self.depth + 1)),
+            dropouts=self.steps.dropouts(),
+            feedforward=self.steps.feedforward(),
+            output=self.steps.activate(self.depth),
+            forward=self.steps.forward(),
             backward=self.steps.backward(),
             scalars=self.updates.scalars(),
             scalar_state=self.updates.optimizer.scalar_state,
@@ -81,7 +85,15 @@ class _Lowering:
     def _constants(self) -> tuple[Constant, ...]:
         hyper = self.spec.hyperparameters
         section = "/hyperparameters"
+        dropouts = (
+            (dropout, self.spec.layers[dropout.layer - 1].dropout)
+            for dropout in self.steps.dropouts()
+        )
         return (
+            *(
+                Constant(dropout.constant, p, f"/layers/{dropout.layer}/dropout")
+                for dropout, p in dropouts
+            ),
             Constant("eta", hyper.learning_rate, f"{section}/learning_rate"),
             *self.updates.penalty_constants(),
             *(

@@ -17,8 +17,8 @@ from bpcompile.operators.entry import Body
 class Tensor:
     """A named array: "w2" with axes ("neuron", "input"), "a2" ("neuron", "example").
 
-    role   weight, bias, weighted_input, activation, error, weight_gradient,
-           bias_gradient or target
+    role   weight, bias, weighted_input, activation, factor (of dropout), kept, error,
+           weight_gradient, bias_gradient, target or state
     """
 
     name: str
@@ -90,6 +90,29 @@ class Activate(Step):
 
 
 @dataclass(frozen=True)
+class Drop(Step):
+    """kept = r ⊙ a in training: r is 0 for a neuron that is dropped, else 1/(1 - p).
+
+    r is drawn before the step, by layer, for every neuron and example; where nothing
+    is dropped it is 1. What reads a on the layer above reads what is kept instead.
+
+    Source: Srivastava et al., "Dropout" (2014), with the factor in training.
+    """
+
+    factor: Tensor
+    activation: Tensor
+    result: Tensor
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.factor, self.activation
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+
+@dataclass(frozen=True)
 class Call:
     """A named derivative, and the variables that it takes."""
 
@@ -101,7 +124,7 @@ class Call:
 class ErrorStep(Step):
     """What BP1 and BP2 share: an error taken back through the activation.
 
-    value      δ over "a", "z", "y" and "g" (what comes from above)
+    value      δ over "a", "z", "y", "g" (what comes from above) and "r" (of dropout)
     prime      σ'(z) as a named function, where `value` still lacks it as a factor
     through    the named function that takes the value back through the Jacobian
     operands   the array in which each variable stands
@@ -302,6 +325,7 @@ class LimitNorm(InPlace):
 STEPS: tuple[type[Step], ...] = (
     WeightedInput,
     Activate,
+    Drop,
     OutputError,
     HiddenError,
     WeighExamples,

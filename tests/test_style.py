@@ -16,6 +16,8 @@ IDENTITY = {"size": 2, "activation": "identity"}
 ONE = {"size": 1, "activation": "tanh"}
 LIKELY = "log_likelihood"
 NORMAL = {"size": 2, "activation": "identity", "initializer": "standard_normal"}
+UNIFORM = {"kind": "uniform", "low": -1.2345678901234567, "high": 1e-30}
+ORTHOGONAL = {"kind": "orthogonal", "gain": 1.4142135623730951}
 DECAY = {"regularization": {"l2": 1.0}}
 
 #: A spec for each branch that a template has; texts around the length of a line.
@@ -90,6 +92,27 @@ VARIANTS = {
         "hyperparameters": {"optimizer": "adadelta"},
     },
     "values_adding_up": {"layers": [3, SOFTMAX], "cost": LIKELY, "task": "regression"},
+    "dropout": {
+        "layers": [
+            {"size": 3, "dropout": 0.2},
+            {"size": 4, "dropout": 1 / 3, "initializer": "glorot_uniform"},
+            {"size": 5, "initializer": "he", "bias_initializer": UNIFORM},
+            {**IDENTITY, "initializer": "glorot_normal", "bias_initializer": "zeros"},
+        ],
+        "cost": "quadratic",
+    },
+    "deep_dropout": {
+        "layers": [
+            3,
+            *([{**NORMAL, "dropout": 0.123456789, "initializer": ORTHOGONAL}] * 11),
+            {"size": 2, "initializer": UNIFORM, "bias_initializer": ORTHOGONAL},
+        ],
+        "cost": "cross_entropy",
+    },
+    "nothing_drawn": {
+        "layers": [3, {"size": 2, "initializer": "zeros", "bias_initializer": "zeros"}],
+        "cost": "quadratic",
+    },
 }
 
 

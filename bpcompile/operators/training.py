@@ -14,13 +14,16 @@ class Initializer(Entry):
     """The first values of a layer's weights, or of its biases.
 
     value       over "draw", one number of the stream, "n_in" and "n_out", the layer's
-                inputs and neurons
+                inputs and neurons, for its biases too
     draws       what "draw" is: "normal", N(0, 1), or "uniform", from [0, 1); "" if
                 nothing is drawn
-    orthogonal  whether the rows (or, if they are more than the columns, the columns)
-                of the whole array are made orthonormal before they are multiplied by
-                what `value` makes of a draw of 1
-    define      one value in plain Python from the number drawn, before that
+    orthogonal  the columns of all the draws, or their rows where those are fewer, are
+                made orthonormal first: Gram-Schmidt in order, so that each keeps its
+                sign. Without a QR at hand, subtract from each column its projections
+                on those before it, one after the other, do so twice, and normalise
+    define      one value in plain Python from such a number, the sizes and the
+                parameters by name
+    source      the paper
     """
 
     formula: str
@@ -28,6 +31,7 @@ class Initializer(Entry):
     value: Expr
     draws: str = "normal"
     orthogonal: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True)
