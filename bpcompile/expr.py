@@ -97,6 +97,7 @@ def _builder(name: str) -> Callable[..., Expr]:
 exp, log, log1p, expm1 = map(_builder, ("exp", "log", "log1p", "expm1"))
 tanh, sin, cos, sqrt = map(_builder, ("tanh", "sin", "cos", "sqrt"))
 abs_, sign, max_, min_ = map(_builder, ("abs", "sign", "max", "min"))
+floor = _builder("floor")
 where = _builder("where")
 
 
@@ -148,7 +149,7 @@ def _zero(*args: Expr) -> tuple[Expr, ...]:
     return tuple(Const(0) for _ in args)
 
 
-ADD, MUL, NEG, POW, COMPARE = 10, 20, 30, 40, 5
+ADD, MUL, NEG, POW, COMPARE, CHOICE = 10, 20, 30, 40, 5, 1
 
 PRIMITIVES: Mapping[str, Primitive] = {
     "add": Primitive(ADD, lambda x, y: x + y, lambda x, y: (Const(1), Const(1))),
@@ -170,6 +171,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "sqrt": Primitive(0, _by(math.sqrt, cmath.sqrt), lambda x: (0.5 / sqrt(x),)),
     "abs": Primitive(0, _abs, lambda x: (sign(x),)),
     "sign": Primitive(0, _sign, _zero),
+    "floor": Primitive(0, lambda x: float(math.floor(_real(x))), _zero),
     # Of two equal arguments the second counts, in the value as in the derivative.
     "max": Primitive(
         0,
@@ -182,7 +184,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
         lambda x, y: (wrap(x) < y, wrap(x) >= y),
     ),
     "where": Primitive(
-        0,
+        CHOICE,
         lambda c, x, y: x if _real(c) else y,
         lambda c, x, y: (
             Const(0),
@@ -324,6 +326,7 @@ BOOK: Mapping[str, str] = {
     "sqrt": "√({0})",
     "abs": "|{0}|",
     "sign": "sign({0})",
+    "floor": "floor({0})",
     "max": "max({0}, {1})",
     "min": "min({0}, {1})",
     "where": "({1} if {0} else {2})",

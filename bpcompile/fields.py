@@ -74,12 +74,19 @@ class OneOf:
         )
 
     def _chosen(self, value: dict[str, Any]) -> Operator:
-        parameters = self.registry[value["kind"]].parameters
-        return Operator(
-            value["kind"],
-            # A parameter without a default is required, so it is there.
-            tuple((p.name, value.get(p.name, p.default or 0.0)) for p in parameters),
-        )
+        return chosen(self.registry[value["kind"]], value)
+
+
+def chosen(entry: Entry, given: Mapping[str, Any]) -> Operator:
+    """The choice of an entry, with the defaults of what is not given.
+
+    Raises KeyError where a parameter without a default is not given.
+    """
+    values = (
+        (p.name, given[p.name] if p.default is None else given.get(p.name, p.default))
+        for p in entry.parameters
+    )
+    return Operator(entry.kind, tuple(values))
 
 
 def _parameter_schema(parameter: Parameter) -> core_schema.CoreSchema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bpcompile import lower_training
 from bpcompile.expr import BOOK, Const, spell, substitute
 from bpcompile.lower_operators import added, named_derivative, reads_z
 from bpcompile.lower_steps import LayerSteps
@@ -59,6 +60,13 @@ class _Lowering:
             ),
             update_formula=self._update_formula(),
             normalised=spec.normalised(),
+            schedule=lower_training.schedule(spec),
+            counts_steps=lower_training.counts_steps(spec),
+            early_stopping=lower_training.early_stopping(spec),
+            plateau=lower_training.plateau(spec),
+            counters=lower_training.counters(spec),
+            validates=spec.hyperparameters.validation_fraction is not None,
+            weighs_classes=spec.hyperparameters.class_weights is not None,
         )
 
     def _summary(self) -> str:
@@ -91,6 +99,7 @@ class _Lowering:
                 Constant(name, value, f"{section}/optimizer/{name}")
                 for name, value in hyper.optimizer.numbers.items()
             ),
+            *lower_training.constants(self.spec),
         )
 
     def _scaling(self) -> Scaling | None:

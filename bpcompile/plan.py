@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bpcompile.expr import Expr
+from bpcompile.expr import Expr, Var, variables
 from bpcompile.operators.entry import Body
 from bpcompile.steps import Step, Tensor
 
@@ -72,12 +72,59 @@ class Layer:
 class Constant:
     """A number of the spec under its name in the book: eta, lmbda, epochs.
 
+    value   or several, of which each class or layer has its own
     path    where the normalised spec has it, as a JSON pointer
     """
 
     name: str
-    value: float
+    value: float | tuple[float, ...]
     path: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How η follows from t of total epochs or steps, both after the warm-up.
+
+    scalars    what `value` reads, computed in order before
+    unit       what t counts: "epoch" or "step"
+    warms_up   η rises over the first `schedule_warmup` epochs or steps
+    halves     it is halved besides where nothing improves
+    """
+
+    kind: str
+    formula: str
+    scalars: tuple[tuple[str, Expr], ...]
+    value: Expr
+    unit: str
+    warms_up: bool
+    halves: bool
+
+    @property
+    def reads(self) -> set[str]:
+        """The names of what η is computed from."""
+        values = (*(value for _, value in self.scalars), self.value)
+        return {v.name for value in values for v in variables(value)}
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether η itself does not follow from t."""
+        return self.value == Var("eta", scalar=True) and not self.warms_up
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A series that training follows after every epoch: its name in a record.
+
+    falls   less of it is better
+    """
+
+    series: str
+    falls: bool
+
+    @property
+    def data(self) -> str:
+        """Which examples it is of."""
+        return self.series.split("_")[0]
 
 
 @dataclass(frozen=True)
@@ -120,7 +167,15 @@ class CostValue:
 
 @dataclass(frozen=True)
 class Plan:
-    """A network, lowered. `constants` are its numbers, each named once."""
+    """A network, lowered. `constants` are its numbers, each named once.
+
+    counts_steps     something depends on the number of the mini-batch in its epoch
+    early_stopping   what is watched for the end of training
+    plateau          what is watched for halving η
+    counters         numbers that training changes, beside parameters and states
+    validates        a part of the training data is held out
+    weighs_classes   the examples of each class have a factor
+    """
 
     name: str
     description: str
@@ -141,6 +196,18 @@ class Plan:
     scalars: tuple[tuple[str, Expr], ...]
     update_formula: str
     normalised: dict[str, Any]
+    schedule: Schedule | None = None
+    counts_steps: bool = False
+    early_stopping: Watch | None = None
+    plateau: Watch | None = None
+    counters: tuple[str, ...] = ()
+    validates: bool = False
+    weighs_classes: bool = False
+
+    @property
+    def watches(self) -> tuple[Watch, ...]:
+        """All that is evaluated after every epoch, asked for or not."""
+        return tuple(w for w in (self.early_stopping, self.plateau) if w)
 
     @property
     def first(self) -> str:

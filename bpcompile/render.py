@@ -66,7 +66,7 @@ class Renderer:
             library=library,
             parameters_in_words=_parameters_in_words(plan),
             spec_names=_spec_names(plan),
-            constants={c.name: c.name.upper() for c in plan.constants},
+            constants=_names_of_constants(plan),
         )
         return header(plan, self.target, body) + body
 
@@ -100,6 +100,7 @@ def environment(target: Target) -> Environment:
     words = _Words(target)
     made.globals.update(
         spell=words.spell,
+        scalar=words.scalar,
         literal=words.literal,
         in_place=words.in_place,
         assign=words.assign,
@@ -116,6 +117,12 @@ def _parameters_in_words(plan: Plan) -> str:
     ends = sorted({2, plan.depth})
     words = [f"w{i} (N{i}, N{i - 1}), b{i} (N{i}, 1)" for i in ends]
     return (", ..., " if plan.depth > 3 else ", ").join(words)
+
+
+def _names_of_constants(plan: Plan) -> dict[str, str]:
+    """What an expression's numbers are called: eta by itself where a schedule sets it."""
+    names = {constant.name: constant.name.upper() for constant in plan.constants}
+    return {**names, "eta": "eta"} if plan.schedule else names
 
 
 def _spec_names(plan: Plan) -> dict[str, str]:
@@ -148,6 +155,11 @@ class _Words:
         if isinstance(value, Expr):
             return spell(value, self.settings["primitives"], names or {})
         return value if isinstance(value, str) else repr(value)
+
+    def scalar(self, value: Expr, names: Mapping[str, str]) -> str:
+        """An expression of plain numbers, none of them an array."""
+        spelling = self.settings["scalar"]
+        return spell(value, spelling, {"pi": spelling["pi"], **names})
 
     def in_place(
         self,

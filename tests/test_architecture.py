@@ -31,7 +31,7 @@ GALLERY = sorted(SPECS.glob("*.json"))
 
 #: All that is not ASCII in the formulas as they are printed: the book's own signs.
 #: Who needs another one adds it here, knowing that every editor must show it.
-SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᶻₐ½√Σ∂∇δησλ⊙→")
+SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᶻₐ½√Σ∂∇δηπσλ⊙→")
 
 
 def short(path: Path) -> str:
