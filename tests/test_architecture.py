@@ -105,6 +105,7 @@ def lacking(root: Path) -> list[str]:
 def test_empty_target_lacks_everything_and_hears_it_at_once(tmp_path: Path) -> None:
     missing = lacking(made_up(tmp_path, ""))
     assert {f"primitives.{name}" for name in PRIMITIVES} <= set(missing)
+    assert {f"scalar.{name}" for name in (*PRIMITIVES, "pi")} <= set(missing)
     assert {f"reductions.{name}" for name in REDUCTIONS} <= set(missing)
     assert {f"statistics.{name}" for name in STATISTICS} <= set(missing)
     assert {"setting suffix", "setting language", "literal.quote"} <= set(missing)
@@ -122,6 +123,7 @@ def test_missing_macros_and_primitives_are_named_together(tmp_path: Path) -> Non
     assert set(missing) == {
         *(f"primitives.{name}" for name in dropped),
         *(f"in_place.{name}" for name in dropped),
+        *(f"scalar.{name}" for name in dropped),
         "reductions.sum",
         "macro HiddenError",
     }
