@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -47,6 +48,9 @@ class Expr:
 
     def __pow__(self, other: Expr | float) -> Expr:
         return Apply("pow", (self, wrap(other)))
+
+    def __rpow__(self, other: float) -> Expr:
+        return Apply("pow", (wrap(other), self))
 
     def __neg__(self) -> Expr:
         return Apply("neg", (self,))
@@ -100,6 +104,7 @@ exp, log, log1p, expm1 = map(_builder, ("exp", "log", "log1p", "expm1"))
 tanh, sin, cos, sqrt = map(_builder, ("tanh", "sin", "cos", "sqrt"))
 erf, finite = map(_builder, ("erf", "finite"))
 abs_, sign, max_, min_ = map(_builder, ("abs", "sign", "max", "min"))
+floor = _builder("floor")
 where = _builder("where")
 
 
@@ -120,7 +125,7 @@ def _zero(*args: Expr) -> tuple[Expr, ...]:
     return tuple(Const(0) for _ in args)
 
 
-ADD, MUL, NEG, POW, COMPARE = 10, 20, 30, 40, 5
+ADD, MUL, NEG, POW, COMPARE, CHOICE = 10, 20, 30, 40, 5, 1
 
 PRIMITIVES: Mapping[str, Primitive] = {
     "add": Primitive(ADD, lambda x, y: x + y, lambda x, y: (Const(1), Const(1))),
@@ -146,6 +151,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "sqrt": Primitive(0, by(math.sqrt, cmath.sqrt), lambda x: (0.5 / sqrt(x),)),
     "abs": Primitive(0, analytic.absolute, lambda x: (sign(x),)),
     "sign": Primitive(0, analytic.sign, _zero),
+    "floor": Primitive(0, lambda x: float(math.floor(real(x))), _zero),
     # Of two equal arguments the second counts, in the value as in the derivative.
     "max": Primitive(
         0,
@@ -158,7 +164,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
         lambda x, y: (wrap(x) < y, wrap(x) >= y),
     ),
     "where": Primitive(
-        0,
+        CHOICE,
         lambda c, x, y: x if real(c) else y,
         lambda c, x, y: (
             Const(0),
@@ -249,12 +255,14 @@ def spell(expr: Expr, spelling: Mapping[str, str], names: Mapping[str, str]) -> 
     Brackets stand where the tree's shape needs them: on the left of an infix sign
     for a looser one, on the right also for an equal one. Only sums and products may
     go without on the left: `x < y < z`, `x ** y ** z` and `--x` would mean something
-    else, in one language or another.
+    else, in one language or another. A form named "tight" and the primitive is taken
+    where every operand is a name or a number, as formatters have `x**2`.
     """
     return _spell(expr, spelling, names)[0]
 
 
 _ATOM = 1000
+_WORD = re.compile(r"[A-Za-z_][\w.]*|[0-9][\w.+-]*")
 
 
 def _spell(
@@ -276,6 +284,8 @@ def _spell(
         equal = place > 0 or own not in (ADD, MUL)
         loose = binding < own or (binding == own and equal)
         texts.append(f"({text})" if own and loose else text)
+    if all(_WORD.fullmatch(text) for text in texts):
+        form = spelling.get(f"tight {expr.primitive}", form)
     return form.format(*texts), own or _ATOM
 
 
@@ -304,6 +314,7 @@ BOOK: Mapping[str, str] = {
     "sqrt": "√({0})",
     "abs": "|{0}|",
     "sign": "sign({0})",
+    "floor": "floor({0})",
     "max": "max({0}, {1})",
     "min": "min({0}, {1})",
     "where": "({1} if {0} else {2})",

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bpcompile.expr import Expr
+from bpcompile.expr import Expr, Var, variables
 from bpcompile.operators.entry import Body, Targets
-from bpcompile.steps import Step, Tensor
+from bpcompile.steps import Activate, Step, Tensor
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,32 @@ class Function:
 
 
 @dataclass(frozen=True)
+class UpdateFunction:
+    """An optimizer's step that the module defines once, as a function.
+
+    arrays     what it takes: "w", "g" (used up), then what it keeps
+    scalars    the numbers that it takes beside them
+    formulas   one for each statement of the body
+    """
+
+    name: str
+    arrays: tuple[str, ...]
+    scalars: tuple[str, ...]
+    body: Body
+    documentation: str
+    formulas: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Decay:
+    """A penalty as a factor on the weights; beyond -1 they only grow."""
+
+    kind: str
+    factor: Expr
+
+
+@dataclass(frozen=True)
 class Block:
     """The steps of one layer, under one comment."""
 
@@ -47,12 +73,25 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """Layer 2 or later: its parameters, their first values, its arrays.
+class Initial:
+    """The first values of a layer's weights or biases.
 
-    initial          the first weights over "draw", one N(0, 1) value, and "n_in"
-    arrays           what one mini-batch needs, allocated once
-    state            what the optimizer keeps, each with the parameter it is like
+    value    over "draw", one number of the stream, "n_in" and "n_out"
+    draws, orthogonal    as in `bpcompile.operators.training.Initializer`
+    is_long  the draws get a line of their own
+    """
+
+    value: Expr
+    draws: str
+    orthogonal: bool
+    is_long: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Layer 2 or later: its parameters and their first values.
+
+    state    what the optimizer keeps, each with the parameter it is like
     """
 
     index: int
@@ -62,22 +101,79 @@ class Layer:
     bias: Tensor
     weight_gradient: Tensor
     bias_gradient: Tensor
-    arrays: tuple[Tensor, ...]
-    initial: Expr
+    initial_weights: Initial
+    initial_biases: Initial
     comment: str
     state: tuple[tuple[Tensor, Tensor], ...] = ()
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """A layer whose neurons are dropped with the probability named `constant`."""
+
+    layer: int
+    constant: str
+    factor: Tensor
 
 
 @dataclass(frozen=True)
 class Constant:
     """A number of the spec under its name in the book: eta, lmbda, epochs.
 
-    path    where the normalised spec has it, as a JSON pointer
+    value   or several, of which each class or layer has its own
+    path    where the normalised spec has it, as a JSON pointer, but layers counted
+            from 1 as in the book
     """
 
     name: str
-    value: float
+    value: float | tuple[float, ...]
     path: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How η follows from t of total epochs or steps, both after the warm-up.
+
+    scalars    what `value` reads, computed in order before
+    unit       what t counts: "epoch" or "step"
+    warms_up   η rises over the first `schedule_warmup` epochs or steps
+    halves     it is halved besides where nothing improves
+    """
+
+    kind: str
+    formula: str
+    scalars: tuple[tuple[str, Expr], ...]
+    value: Expr
+    unit: str
+    warms_up: bool
+    halves: bool
+
+    @property
+    def reads(self) -> set[str]:
+        """The names of what η is computed from."""
+        values = (*(value for _, value in self.scalars), self.value)
+        return {v.name for value in values for v in variables(value)}
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether η itself does not follow from t."""
+        return self.value == Var("eta", scalar=True) and not self.warms_up
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A series that training follows after every epoch: its name in a record.
+
+    falls   less of it is better
+    """
+
+    series: str
+    falls: bool
+
+    @property
+    def data(self) -> str:
+        """Which examples it is of."""
+        return self.series.split("_")[0]
 
 
 @dataclass(frozen=True)
@@ -121,7 +217,19 @@ class CostValue:
 
 @dataclass(frozen=True)
 class Plan:
-    """A network, lowered. `constants` are its numbers, each named once."""
+    """A network, lowered. `constants` are its numbers, each named once.
+
+    arrays       of layers 1 to L: what one mini-batch needs, allocated once
+    feedforward  from the inputs to the output's z, nothing dropped; `output` is the
+                 step from there to its a
+    forward      the same in training, with dropout, to the output's a
+    counts_steps     something depends on the number of the mini-batch in its epoch
+    early_stopping   what is watched for the end of training
+    plateau          what is watched for halving η
+    counters         numbers that training changes, beside parameters and states
+    validates        a part of the training data is held out
+    weighs_classes   the examples of each class have a factor
+    """
 
     name: str
     description: str
@@ -136,12 +244,32 @@ class Plan:
     labels: Labels
     functions: tuple[Function, ...]
     cost: CostValue
+    arrays: tuple[tuple[Tensor, ...], ...]
+    dropouts: tuple[Dropout, ...]
+    feedforward: tuple[Block, ...]
+    output: Activate
     forward: tuple[Block, ...]
     backward: tuple[Block, ...]
-    update: tuple[Block, ...]
     scalars: tuple[tuple[str, Expr], ...]
+    scalar_state: tuple[tuple[str, float], ...]
+    clipping: tuple[Step, ...]
+    update: tuple[Block, ...]
     update_formula: str
+    update_function: UpdateFunction | None
+    decays: tuple[Decay, ...]
     normalised: dict[str, Any]
+    schedule: Schedule | None = None
+    counts_steps: bool = False
+    early_stopping: Watch | None = None
+    plateau: Watch | None = None
+    counters: tuple[str, ...] = ()
+    validates: bool = False
+    weighs_classes: bool = False
+
+    @property
+    def watches(self) -> tuple[Watch, ...]:
+        """All that is evaluated after every epoch, asked for or not."""
+        return tuple(w for w in (self.early_stopping, self.plateau) if w)
 
     @property
     def first(self) -> str:
@@ -161,3 +289,11 @@ class Plan:
     @property
     def outputs(self) -> int:
         return self.sizes[-1]
+
+    @property
+    def draws(self) -> frozenset[str]:
+        """What first values are made from: "uniform", "normal", "orthogonal"."""
+        firsts = [f for e in self.layers for f in (e.initial_weights, e.initial_biases)]
+        drawn = {first.draws for first in firsts if first.draws}
+        orthogonal = {"orthogonal" for first in firsts if first.orthogonal}
+        return frozenset(drawn | orthogonal)

@@ -62,7 +62,15 @@ def outputs_for(cost: str) -> tuple[str, ...]:
 def minimal(entry: Entry) -> dict[str, Any]:
     """An operator as a spec gives it, with those parameters alone that it needs."""
     required = [p for p in entry.parameters if p.default is None]
-    return {"kind": entry.kind, **{p.name: (p.above or 0.0) + 2.0 for p in required}}
+    return {"kind": entry.kind, **{p.name: _allowed(p) for p in required}}
+
+
+def _allowed(parameter: Parameter) -> float:
+    """A number that a parameter takes: whole, small, within its bounds."""
+    if parameter.whole:
+        return int(parameter.at_least or 0) + 2
+    value = (parameter.above or 0.0) + 2.0
+    return value if parameter.at_most is None else min(value, parameter.at_most / 2)
 
 
 PAIRS = tuple((output, cost) for cost in COSTS for output in outputs_for(cost))
@@ -88,20 +96,25 @@ def spec_of_triple(hidden: str, output: str, cost: str, **rest: Any) -> NetworkS
 # ---- Specs -------------------------------------------------------------------------
 
 
-def _values(parameter: Parameter) -> st.SearchStrategy[float]:
-    # Below the default, as upper bounds such as 1 for a momentum lie just above it.
+def _values(parameter: Parameter, largest: float) -> st.SearchStrategy[float]:
+    # Nearer 0 than the default, as bounds such as 1 for a momentum lie just beyond it.
     if default := parameter.default:
-        return st.floats(0.5 * default, default)
-    return st.floats(0.5, 300.0).map(lambda value: (parameter.above or 0.0) + value)
+        return st.floats(*sorted((0.5 * default, default)))
+    return st.floats(0.5, largest).map(lambda value: (parameter.above or 0.0) + value)
 
 
 @st.composite
-def _operator(draw: st.DrawFn, registry: Mapping[str, Entry], kinds: Any = None) -> Any:
+def _operator(
+    draw: st.DrawFn,
+    registry: Mapping[str, Entry],
+    kinds: Any = None,
+    largest: float = 300.0,
+) -> Any:
     kind = draw(st.sampled_from(tuple(kinds or registry)))
     chosen: dict[str, Any] = {"kind": kind}
     for parameter in registry[kind].parameters:
         if parameter.default is None or draw(st.booleans()):
-            chosen[parameter.name] = draw(_values(parameter))
+            chosen[parameter.name] = draw(_values(parameter, largest))
     return kind if len(chosen) == 1 and draw(st.booleans()) else chosen
 
 
@@ -116,13 +129,14 @@ def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
     for index in range(2, depth + 1):
         kinds = outputs_for(kind) if index == depth else HIDDEN
         activation = draw(_operator(ACTIVATIONS, kinds))
-        initializer = draw(_operator(INITIALIZERS))
         chosen = activation if isinstance(activation, str) else activation["kind"]
         layers.append(
             {
                 "size": max(draw(widths), ACTIVATIONS[chosen].least_size),
                 "activation": activation,
-                "initializer": initializer,
+                # A large constant would leave every sigmoid flat.
+                "initializer": draw(_operator(INITIALIZERS, largest=1.0)),
+                "bias_initializer": draw(_operator(INITIALIZERS, largest=1.0)),
             }
         )
     hyperparameters = {

@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from random_specs import HIDDEN, outputs_for
+from random_specs import HIDDEN, minimal, outputs_for
 from support import SPECS, TARGETS, spec_of, text_of
 
 from bpcompile import load_spec
+from bpcompile.operators import SCHEDULES
 
 RELU = {"size": 5, "activation": "relu"}
 SOFTMAX = {"size": 3, "activation": "softmax"}
@@ -17,7 +18,12 @@ IDENTITY = {"size": 2, "activation": "identity"}
 ONE = {"size": 1, "activation": "tanh"}
 LIKELY = "log_likelihood"
 NORMAL = {"size": 2, "activation": "identity", "initializer": "standard_normal"}
+UNIFORM = {"kind": "uniform", "low": -1.2345678901234567, "high": 1e-30}
+ORTHOGONAL = {"kind": "orthogonal", "gain": 1.4142135623730951}
 DECAY = {"regularization": {"l2": 1.0}}
+STOPPING = {"early_stopping": {"patience": 3}}
+HALVING = {"schedule": "halve_on_plateau"}
+HALF = {"validation_fraction": 0.5}
 
 
 def neurons(activation):
@@ -63,6 +69,39 @@ VARIANTS = {
         "task": "regression",
         "description": "x" * 166,
     },
+    "momentum": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            "optimizer": "momentum",
+            "regularization": {"l1": 1.0, "l2": 1.0, "max_norm": 2.0},
+            "clipping": {"norm": 1.0},
+        },
+    },
+    "adamw": {
+        "layers": [3, *([4] * 10), 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            "optimizer": "adamw",
+            "regularization": {"l1": 1.0, "l2": 1.0},
+            "clipping": {"value": 1.0},
+        },
+    },
+    "nadam": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "nadam", **DECAY},
+    },
+    "lion": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "lion", **DECAY},
+    },
+    "adadelta": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "adadelta"},
+    },
     "values_adding_up": {"layers": [3, SOFTMAX], "cost": LIKELY, "task": "regression"},
     "all_hidden": {"layers": [3, *map(neurons, HIDDEN), 2], "cost": "cross_entropy"},
     "hinge": {"layers": [3, neurons("gelu"), IDENTITY], "cost": "hinge"},
@@ -80,6 +119,69 @@ VARIANTS = {
     **{
         f"poisson_of_{kind}": {"layers": [3, neurons(kind)], "cost": "poisson"}
         for kind in outputs_for("poisson")
+    },
+    "dropout": {
+        "layers": [
+            {"size": 3, "dropout": 0.2},
+            {"size": 4, "dropout": 1 / 3, "initializer": "glorot_uniform"},
+            {"size": 5, "initializer": "he", "bias_initializer": UNIFORM},
+            {**IDENTITY, "initializer": "glorot_normal", "bias_initializer": "zeros"},
+        ],
+        "cost": "quadratic",
+    },
+    "deep_dropout": {
+        "layers": [
+            3,
+            *([{**NORMAL, "dropout": 0.123456789, "initializer": ORTHOGONAL}] * 11),
+            {"size": 2, "initializer": UNIFORM, "bias_initializer": ORTHOGONAL},
+        ],
+        "cost": "cross_entropy",
+    },
+    "nothing_drawn": {
+        "layers": [3, {"size": 2, "initializer": "zeros", "bias_initializer": "zeros"}],
+        "cost": "quadratic",
+    },
+    "stopping": {"layers": [3, 2], "cost": "quadratic", "hyperparameters": STOPPING},
+    "stopping_one": {
+        "layers": [{"size": 3, "scaling": "standardize"}, 1],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            **STOPPING,
+            **HALF,
+            **DECAY,
+            "schedule": {"kind": "halve_on_plateau", "monitor": "cost", "warmup": 2},
+            "class_weights": [1, 2],
+        },
+    },
+    "stopping_value": {
+        "layers": [3, IDENTITY],
+        "cost": "quadratic",
+        "task": "regression",
+        "hyperparameters": {**STOPPING, **HALVING, **HALF},
+    },
+    "halving": {"layers": [3, 2], "cost": "quadratic", "hyperparameters": HALVING},
+    "halving_value": {
+        "layers": [{"size": 3, "scaling": "min_max"}, IDENTITY],
+        "cost": "quadratic",
+        "task": "regression",
+        "hyperparameters": HALVING,
+    },
+    "held_out": {"layers": [3, 2], "cost": "quadratic", "hyperparameters": HALF},
+    "class_weights": {
+        "layers": [3, {**SOFTMAX, "size": 30}],
+        "cost": LIKELY,
+        "hyperparameters": {"class_weights": [1.5] * 30},
+    },
+    **{
+        f"{kind}_by_{unit}_{warmup}": {
+            "layers": [3, 2],
+            "cost": "quadratic",
+            "hyperparameters": {
+                "schedule": {**minimal(entry), "unit": unit, "warmup": warmup}
+            },
+        }
+        for kind, entry in SCHEDULES.items()
+        for unit, warmup in (("epoch", 0), ("step", 3))
     },
 }
 
