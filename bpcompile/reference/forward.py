@@ -1,4 +1,4 @@
-"""The reference up to the cost: initial values, scaling, targets, feedforward.
+"""The reference up to the outputs: scaling, targets, feedforward.
 
 Plain loops over lists of float or complex numbers. Layers are numbered as in the
 book: "w2" is a list of N2 rows of N1 numbers, "b2" a list of N2. Examples are rows.
@@ -11,33 +11,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bpcompile.operators import INITIALIZERS, REGULARIZERS, SCALINGS
+from bpcompile.operators import SCALINGS
 from bpcompile.operators.entry import label_values
-from bpcompile.reference.randomness import BIASES, WEIGHTS, normal_stream
 
 if TYPE_CHECKING:
-    from bpcompile.fields import Operator
     from bpcompile.sections import Layer
     from bpcompile.spec import NetworkSpec
 
 __all__ = [
+    "Factors",
     "Labels",
     "Number",
     "Parameters",
     "Rows",
     "Scaling",
     "activate",
-    "cost",
     "cost_of_z",
     "examples",
     "feedforward",
     "fit_scaling",
-    "initial_parameters",
-    "mean_cost",
     "numbered_layers",
     "scaled",
     "targets",
-    "total_cost",
 ]
 
 Number: TypeAlias = float | complex
@@ -47,40 +42,13 @@ Labels: TypeAlias = Sequence[Any]
 Scaling: TypeAlias = tuple[list[float], list[float]]
 # "w2" holds rows and "b2" numbers: no one value type says both.
 Parameters: TypeAlias = Mapping[str, Any]
+# What dropout multiplies the neurons of one example by, by the number of the layer.
+Factors: TypeAlias = Mapping[int, Sequence[float]]
 
 
 def numbered_layers(spec: NetworkSpec) -> Iterator[tuple[int, Layer]]:
     """Layers 2, 3, ..., L, those that have weights, each with its number."""
     return enumerate(spec.layers[1:], start=2)
-
-
-def initial_parameters(spec: NetworkSpec, seed: int | None = None) -> dict[str, Any]:
-    """Initial values: "w2" (N2 rows of N1), "b2" (N2), "w3", ...
-
-    Drawn row by row, weights from stream 0 and biases from stream 1. Raises ValueError
-    if the seed does not fit into 64 unsigned bits.
-    """
-    seed = spec.hyperparameters.seed if seed is None else seed
-    parameters: dict[str, Any] = {}
-    for number, layer in numbered_layers(spec):
-        n_in, n_out = spec.layers[number - 2].size, layer.size
-        draws = normal_stream(seed, WEIGHTS, number)
-        parameters[f"w{number}"] = [
-            _initial(layer.initializer, draws, n_in, n_out, n_in) for _ in range(n_out)
-        ]
-        draws = normal_stream(seed, BIASES, number)
-        parameters[f"b{number}"] = _initial(
-            layer.bias_initializer, draws, n_in, n_out, n_out
-        )
-    return parameters
-
-
-def _initial(
-    chosen: Operator, draws: Iterator[float], n_in: int, n_out: int, count: int
-) -> list[float]:
-    """So many values of an initializer, each from a number of its own."""
-    define = INITIALIZERS[chosen.kind].define
-    return [define(next(draws), n_in, n_out, **chosen.parameters) for _ in range(count)]
 
 
 def fit_scaling(spec: NetworkSpec, x: Rows) -> Scaling:
@@ -148,13 +116,15 @@ def feedforward(
     parameters: Parameters,
     x_row: Sequence[float],
     scaling: Scaling | None = None,
+    factors: Factors | None = None,
 ) -> tuple[list[list[Number]], list[list[Number]]]:
     """(zs, activations) of one example of N1 raw inputs.
 
-    activations[0] is the scaled input and activations[l - 1] the a of layer l;
+    activations[0] is the scaled input and activations[l - 1] the a of layer l, either
+    as it goes on to the next layer: times its factors, where dropout gives some.
     zs[l - 2] is the z of layer l. Complex parameters give complex numbers.
     """
-    a: list[Number] = list(scaled(x_row, scaling))
+    a = _kept(scaled(x_row, scaling), factors, 1)
     zs: list[list[Number]] = []
     activations = [a]
     for number, layer in numbered_layers(spec):
@@ -163,10 +133,17 @@ def feedforward(
             sum(w_jk * a_k for w_jk, a_k in zip(w_j, a, strict=True)) + b_j
             for w_j, b_j in zip(w, b, strict=True)
         ]
-        a = activate(spec, layer, z)
+        a = _kept(activate(spec, layer, z), factors, number)
         zs.append(z)
         activations.append(a)
     return zs, activations
+
+
+def _kept(a: Sequence[Number], factors: Factors | None, number: int) -> list[Number]:
+    """What dropout leaves of a layer's a."""
+    if factors is None or number not in factors:
+        return list(a)
+    return [r_j * a_j for r_j, a_j in zip(factors[number], a, strict=True)]
 
 
 def cost_of_z(
@@ -196,54 +173,3 @@ def examples(
             f"got {len(x)} x and {len(y)} y"
         )
     return list(zip(x, targets(spec, y), strict=True))
-
-
-def mean_cost(
-    spec: NetworkSpec,
-    parameters: Parameters,
-    x: Rows,
-    y: Labels,
-    scaling: Scaling | None = None,
-) -> Number:
-    """`cost` for complex parameters too, as a complex step needs it."""
-    from_z = cost_of_z(spec)
-    define = spec.cost_entry.define
-    total: Number = 0.0
-    for x_row, y_row in examples(spec, x, y):
-        zs, activations = feedforward(spec, parameters, x_row, scaling)
-        if from_z is not None:
-            total += from_z(zs[-1], y_row)
-        else:
-            total += define(activations[-1], y_row, **spec.cost.parameters)
-    return total / len(x)
-
-
-def cost(
-    spec: NetworkSpec,
-    parameters: Parameters,
-    x: Rows,
-    y: Labels,
-    scaling: Scaling | None = None,
-) -> float:
-    """Mean of C_x over the n examples x (n, N1), y as `targets` takes it.
-
-    Raises ValueError as `examples` does.
-    """
-    return mean_cost(spec, parameters, x, y, scaling).real
-
-
-def total_cost(
-    spec: NetworkSpec,
-    parameters: Parameters,
-    x: Rows,
-    y: Labels,
-    scaling: Scaling | None = None,
-) -> float:
-    """`cost` + the regularizers' penalties of every weight (no bias), n = len(x)."""
-    total = cost(spec, parameters, x, y, scaling)
-    for kind, lmbda in spec.hyperparameters.regularization.penalties.items():
-        penalty = REGULARIZERS[kind].define
-        for number, _ in numbered_layers(spec):
-            for w_j in parameters[f"w{number}"]:
-                total += sum(penalty(w_jk, lmbda, len(x)).real for w_jk in w_j)
-    return total
