@@ -68,7 +68,9 @@ class TestSchedule:
 
     def test_warm_up_longer_than_training(self, made_up: MadeUp) -> None:
         spec = self.linear(made_up, unit="step", warmup=9)
-        assert self.rates(spec, 10, 4)[8:] == pytest.approx([7.2, 8, 8, 8])
+        # The last rate is that of step 8 of 8, and stays.
+        expected = [0.8 * (step + 1) for step in range(8)] + [6.4] * 4
+        assert self.rates(spec, 10, 4) == pytest.approx(expected)
 
     def test_training_goes_at_these_rates(self, made_up: MadeUp) -> None:
         spec = self.linear(made_up, unit="step")
@@ -127,6 +129,7 @@ class TestValidation:
             # NaN is never better, and anything is better than NaN
             ([math.nan, 0.2, math.nan, math.nan, 0.9], 4, 2),
             ([0.2, math.nan, 0.3, 0.2], 4, 3),
+            ([-math.inf, 0.2, 0.1], 3, 2),
         ],
     )
     def test_early_stopping_ends_with_the_best(
@@ -147,6 +150,15 @@ class TestValidation:
         assert run.epoch == best
         assert run.state.parameters == plain.state.parameters
         assert run.state.memory == plain.state.memory
+
+    @pytest.mark.parametrize("value", [math.nan, -math.inf])
+    def test_where_nothing_is_better_nothing_is_restored(
+        self, monkeypatch: pytest.MonkeyPatch, value: float
+    ) -> None:
+        spec = network(early_stopping={"patience": 3})
+        run = self.run(monkeypatch, spec, [value] * 5)
+        assert (run.epoch, run.stopped) == (3, "early_stopping")
+        assert run.parameters == reference.train(network(), X, Y, 3).parameters
 
     def test_of_the_cost_less_is_better(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # The cost is asked for twice an epoch: on the training data first.
@@ -169,9 +181,26 @@ class TestValidation:
         assert run.state.halvings == 7
         # nothing is restored where nothing stops early
         assert run.epoch == len(run.rates)
+        # and it has ended for good
+        again = reference.train(spec, X, Y, 5, start=run.state, test=TEST)
+        assert (again.state, again.costs) == (run.state, ())
+
+    def test_halving_goes_on_where_it_was(
+        self, monkeypatch: pytest.MonkeyPatch, made_up: MadeUp
+    ) -> None:
+        spec = made_up.schedule(network(), None, True, patience=3, monitor="accuracy")
+        values = [0.5, 0.6, 0.6, 0.4, 0.4, 0.4, 0.7, 0.7]
+        whole = self.run(monkeypatch, spec, values)
+        first = self.run(monkeypatch, spec, values[:4])
+        given = iter(values[4:])
+        monkeypatch.setattr(training, "accuracy", lambda *_: next(given))
+        then = reference.train(spec, X, Y, 4, start=first.state, test=TEST)
+        assert first.rates + then.rates == whole.rates
+        assert whole.rates == (0.5,) * 5 + (0.25,) * 3
+        assert then.state == whole.state
 
     def test_something_must_be_there_to_validate_on(self, made_up: MadeUp) -> None:
-        halving = made_up.schedule(network(), None, True, patience=2)
+        halving = made_up.schedule(network(), None, True, patience=2, monitor="auto")
         early = network(early_stopping={})
         for spec in (halving, early):
             with pytest.raises(ValueError, match="expected a validation set"):

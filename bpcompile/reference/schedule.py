@@ -15,7 +15,7 @@ from bpcompile.operators import SCHEDULES
 if TYPE_CHECKING:
     from bpcompile.spec import NetworkSpec
 
-__all__ = ["HALVINGS", "Watch", "higher_is_better", "learning_rate"]
+__all__ = ["HALVINGS", "Watch", "learning_rate", "watched_series"]
 
 #: Training ends with the halving of this number, when the rate is 1/128.
 HALVINGS = 7
@@ -37,41 +37,40 @@ def learning_rate(
     parameters = chosen.parameters
     by_step = parameters.get("unit") == "step"
     units = -(-n // hyper.mini_batch_size) if by_step else 1
-    t = epoch * units + (step if by_step else 0)
+    total = hyper.epochs * units
+    t = min(epoch * units + (step if by_step else 0), total - 1)
     warmup = int(parameters.get("warmup", 0))
     if t < warmup:
         return eta * (t + 1) / (warmup + 1)
-    entry = SCHEDULES[chosen.kind]
-    if entry.halves or entry.define is None:
+    define = SCHEDULES[chosen.kind].define
+    if define is None:
         return eta
-    # A warm-up counted in steps may be as long as the whole training.
-    total = max(1, hyper.epochs * units - warmup)
     own = {k: v for k, v in parameters.items() if k not in _COMMON}
-    return entry.define(eta, min(t - warmup, total - 1), total, **own)
+    return define(eta, t - warmup, total - warmup, **own)
 
 
-def higher_is_better(spec: NetworkSpec, monitor: str) -> bool:
-    """Whether `monitor` means accuracy; auto does, unless it is a regression."""
+def watched_series(spec: NetworkSpec, monitor: str) -> str:
+    """What `monitor` means: auto is accuracy, but the cost of a regression."""
     if monitor == "auto":
-        return spec.resolved_task == "classification"
-    return monitor == "accuracy"
+        return "accuracy" if spec.resolved_task == "classification" else "cost"
+    return monitor
 
 
 @dataclass(frozen=True)
 class Watch:
-    """How one series of validation goes: its best value, and how long ago that was.
+    """How one series of validation goes: its best score, and how long ago that was.
 
-    best: NaN before there is one; since: epochs since the best, or since `restarted`.
+    A score is the larger the better. best: minus infinity before there is one; since:
+    epochs since the best, or since `restarted`.
     """
 
-    best: float = math.nan
+    best: float = -math.inf
     since: int = 0
 
-    def after(self, value: float, higher: bool) -> Watch:
-        """The next epoch's value taken in; only a strictly better one is a new best."""
-        better = value > self.best if higher else value < self.best
-        if better or (math.isnan(self.best) and not math.isnan(value)):
-            return Watch(value)
+    def after(self, score: float) -> Watch:
+        """The next epoch's score taken in; only a strictly better one is a new best."""
+        if score > self.best:
+            return Watch(score)
         return replace(self, since=self.since + 1)
 
     def restarted(self) -> Watch:

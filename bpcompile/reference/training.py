@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ from bpcompile.reference.randomness import epoch_order, held_out
 from bpcompile.reference.schedule import (
     HALVINGS,
     Watch,
-    higher_is_better,
     learning_rate,
+    watched_series,
 )
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def train(
     best = _Best(state)
     costs, rates, validation = [], [], []
     stopped = ""
-    for _ in range(epochs):
+    for _ in range(epochs if state.halvings < HALVINGS else 0):
         rates.append(learning_rate(spec, len(data.x), state.epoch, 0, state.halvings))
         state = _epoch(spec, state, data, seed, on_step)
         costs.append(cost(spec, state.parameters, data.x, data.y))
@@ -224,11 +225,8 @@ def _watched(spec: NetworkSpec) -> set[str]:
     hyper = spec.hyperparameters
     monitors = [hyper.early_stopping.monitor] if hyper.early_stopping else []
     if SCHEDULES[hyper.schedule.kind].halves:
-        monitors.append(hyper.schedule.parameters.get("monitor", "auto"))
-    return {
-        "accuracy" if higher_is_better(spec, monitor) else "cost"
-        for monitor in monitors
-    }
+        monitors.append(hyper.schedule.parameters["monitor"])
+    return {watched_series(spec, monitor) for monitor in monitors}
 
 
 def _validated(
@@ -241,6 +239,11 @@ def _validated(
     }
 
 
+def _score(spec: NetworkSpec, monitor: str, validation: dict[str, float]) -> float:
+    name = watched_series(spec, monitor)
+    return -validation[name] if name == "cost" else validation[name]
+
+
 def _after_plateau(
     spec: NetworkSpec, state: State, validation: dict[str, float]
 ) -> State:
@@ -248,9 +251,9 @@ def _after_plateau(
     chosen = spec.hyperparameters.schedule
     if not SCHEDULES[chosen.kind].halves:
         return state
-    higher = higher_is_better(spec, chosen.parameters.get("monitor", "auto"))
-    plateau = state.plateau.after(validation["accuracy" if higher else "cost"], higher)
-    if plateau.since < chosen.parameters["patience"]:
+    monitor, patience = (chosen.parameters[k] for k in ("monitor", "patience"))
+    plateau = state.plateau.after(_score(spec, monitor, validation))
+    if plateau.since < patience:
         return replace(state, plateau=plateau)
     return replace(state, plateau=plateau.restarted(), halvings=state.halvings + 1)
 
@@ -266,13 +269,13 @@ class _Best:
 def _best_after(
     spec: NetworkSpec, best: _Best, state: State, validation: dict[str, float]
 ) -> _Best:
-    """The state of the best epoch so far; without early stopping that of the last."""
+    """The state of the best epoch so far; that of the last where none is the best."""
     early = spec.hyperparameters.early_stopping
     if early is None:
         return _Best(state)
-    higher = higher_is_better(spec, early.monitor)
-    watch = best.watch.after(validation["accuracy" if higher else "cost"], higher)
-    return _Best(best.state if watch.since else state, watch)
+    watch = best.watch.after(_score(spec, early.monitor, validation))
+    stays = watch.since > 0 and watch.best > -math.inf
+    return _Best(best.state if stays else state, watch)
 
 
 def _stopped(spec: NetworkSpec, best: _Best, state: State) -> str:
