@@ -22,6 +22,7 @@ from bpcompile.reference.randomness import (
     uniforms,
 )
 from bpcompile.reference.schedule import Watch, learning_rate
+from bpcompile.reference.sensitivity import sensitivity
 from bpcompile.reference.training import State, Training, train, update_mini_batch
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "learning_rate",
     "normals",
     "philox_words",
+    "sensitivity",
     "targets",
     "total_cost",
     "train",
