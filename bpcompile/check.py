@@ -99,7 +99,7 @@ def table(report: Report) -> str:
     if any(row.bound > BOUND for row in report.rows):
         lines[-1] += (
             f", or {MARGIN} times what the reference itself moves by\n"
-            "when the last bits of its inputs and first parameters do"
+            "when the last bits of inputs and parameters do before every step"
         )
     return "\n".join(lines)
 

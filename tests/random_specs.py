@@ -171,7 +171,7 @@ def _hyperparameters(draw: st.DrawFn, classes: int) -> dict[str, Any]:
     }
     limits = _off_or(st.floats(0.05, 5.0))
     chosen: dict[str, Any] = {
-        "learning_rate": 10.0 ** draw(st.floats(-2.0, 0.0)),
+        "learning_rate": 10.0 ** draw(st.floats(-2.5, -0.3)),
         "mini_batch_size": draw(st.integers(1, 12)),
         # More than any warm-up that is drawn.
         "epochs": draw(st.integers(6, 60)),

@@ -9,8 +9,8 @@ need only be finite.
 A step that divides the gradient by its own size, or takes its sign alone, is as large
 for a gradient of rounding errors as for any other: where that is 0 in exact arithmetic
 (neurons that are alike, errors that add up to 0), two right programs take different
-steps. A run whose end moves by more than `STEADY` when the last bits of what it starts
-from do is therefore redrawn as well, and counted as unsteady.
+steps. A run whose end moves by more than `STEADY` when the last bits of inputs and
+parameters do before every step is therefore redrawn as well, and counted as unsteady.
 """
 
 from __future__ import annotations

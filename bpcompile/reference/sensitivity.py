@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from bpcompile.reference.forward import Labels, Rows
-from bpcompile.reference.initial import initial_parameters
-from bpcompile.reference.training import State, Training, train
+from bpcompile.reference.training import State, Training, train, update_mini_batch
 
 if TYPE_CHECKING:
     from bpcompile.spec import NetworkSpec
@@ -30,24 +30,32 @@ def sensitivity(
     sample_weight: Sequence[float] | None = None,
     test: tuple[Rows, Labels] | None = None,
 ) -> dict[str, float]:
-    """How far each array ends from where it did, after a start a few bits away.
+    """How far each array ends from where it did, if every step rounds otherwise.
 
     max |a - b| / max(1, max |b|) by name, where b is that of `run`, which `train` gave
-    for the same arguments, and a that of a run whose inputs and first parameters differ
-    from its in the last bits. Two right programs may be as far apart, for neither
-    rounds better than the other. Infinite where the two end after different epochs.
+    for the same arguments, and a that of a run whose inputs and parameters are moved in
+    their last bits before every step. Two right programs may be as far apart, for
+    neither rounds better than the other. Infinite where they end after different
+    epochs. Raises what `train` does.
     """
     nudges = cycle(_NUDGES)
-    first = {k: _nudged(v, nudges) for k, v in initial_parameters(spec).items()}
+
+    def make_step(
+        spec: NetworkSpec, state: State, x: Rows, *rest: Any, **also: Any
+    ) -> State:
+        near = {k: _nudged(values, nudges) for k, values in state.parameters.items()}
+        state = replace(state, parameters=near)
+        return update_mini_batch(spec, state, _nudged(x, nudges), *rest, **also)
+
     moved = train(
         spec,
-        _nudged(x, nudges),
+        x,
         y,
         epochs,
-        start=State(first),
         sample_weight=sample_weight,
         scaling=run.scaling,
         test=test,
+        make_step=make_step,
     )
     if (len(moved.costs), moved.epoch) != (len(run.costs), run.epoch):
         return dict.fromkeys(run.parameters, math.inf)

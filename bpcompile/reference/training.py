@@ -125,13 +125,15 @@ def train(
     on_step: Callable[[int, int, dict[str, Any]], None] | None = None,
     scaling: Scaling | None = None,
     test: tuple[Rows, Labels] | None = None,
+    make_step: Callable[..., State] = update_mini_batch,
 ) -> Training:
     """Train by mini-batches in the order of each epoch, from `start` on.
 
     x (n, N1) raw inputs, y as `targets` takes it. seed: None is the spec's;
     start: None draws initial parameters; scaling: None fits it on what is trained on.
     on_step(epoch, step, parameters) is called after each update, both numbers from 0.
-    test: x and y of the validation set, unless the spec splits one off. Raises
+    test: x and y of the validation set, unless the spec splits one off. make_step: what
+    is called in the place of `update_mini_batch`, with its arguments. Raises
     ValueError as `backprop` does and where a validation set is missing, and
     OverflowError where a diverging run leaves the range of a definition.
     """
@@ -146,7 +148,7 @@ def train(
     stopped = ""
     for _ in range(epochs if state.halvings < HALVINGS else 0):
         rates.append(learning_rate(spec, len(data.x), state.epoch, 0, state.halvings))
-        state = _epoch(spec, state, data, seed, on_step)
+        state = _epoch(spec, state, data, seed, on_step, make_step)
         costs.append(cost(spec, state.parameters, data.x, data.y))
         validation.append(_validated(spec, state, held, watched))
         state = _after_plateau(spec, state, validation[-1])
@@ -196,6 +198,7 @@ def _epoch(
     data: _Set,
     seed: int,
     on_step: Callable[[int, int, dict[str, Any]], None] | None,
+    make_step: Callable[..., State],
 ) -> State:
     """All mini-batches of an epoch, the last one perhaps a short one."""
     n, m = len(data.x), spec.hyperparameters.mini_batch_size
@@ -203,7 +206,7 @@ def _epoch(
     state = replace(state, step=0)
     for first in range(0, n, m):
         batch = order[first : first + m]
-        state = update_mini_batch(
+        state = make_step(
             spec,
             state,
             [data.x[i] for i in batch],
