@@ -176,7 +176,9 @@ class TestDropout:
         y = np.random.default_rng(2).random((5, 2)).tolist()
         factors = reference.dropout_factors(spec, 5, seed=7, epoch=0, step=2)
         weights = [1.0, 0.0, 2.0, 0.5, 1.0]
-        parameters = reference.initial_parameters(spec)
+        # So near to 0 that nothing overflows.
+        drawn = reference.initial_parameters(spec)
+        parameters = {k: (0.3 * np.array(v)).tolist() for k, v in drawn.items()}
         also = {"sample_weight": weights, "factors": factors}
         point = spec, parameters, x, y
         gradient = reference.backprop(*point, **also)
