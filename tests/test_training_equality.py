@@ -46,6 +46,8 @@ from bpcompile.spec import NetworkSpec
 EXACT = 1e-12
 #: Of the learning rates, at most this share may have been redrawn.
 REDRAWN = 0.6
+#: Most runs move some number this far, or they would show nothing.
+MOVED = 1e-3
 #: And at most this share of the runs may be left out, unsteady at every rate.
 LEFT_OUT = 0.02
 
@@ -108,6 +110,8 @@ def check_run(
             counts["redrawn"] += attempt + run.drawn > 0
             counts["only finite"] += not run.falls
             counts["same bits"] += bits(one) == bits(other)
+            first = reference.initial_parameters(run.spec)
+            counts["moved"] += apart(one.parameters, first) > MOVED
             return
         given = data.for_reference()
         by_array = reference.sensitivity(run.spec, run.training, epochs=epochs, **given)
@@ -127,6 +131,7 @@ def report(counts: Counter[str], what: str) -> None:
         f"targets equal bit for bit in {counts['same bits']}"
     )
     assert counts["redrawn"] <= REDRAWN * runs
+    assert counts["moved"] >= 0.7 * runs
     assert counts["left out"] <= LEFT_OUT * runs
 
 
@@ -140,7 +145,7 @@ def test_fifty_steps_of_every_kind() -> None:
         )
         rng = np.random.default_rng(number)
         hyper = {
-            "learning_rate": 10 ** rng.uniform(-2.5, -0.5),
+            "learning_rate": 10 ** rng.uniform(-3, -1),
             "mini_batch_size": 3,
             "epochs": 20,
             "regularization": {"l2": float(number % 2)},
@@ -165,7 +170,7 @@ def with_initializer(spec: NetworkSpec, initializer: dict[str, Any]) -> NetworkS
 def test_fifty_steps_of_random_specs() -> None:
     counts: Counter[str] = Counter()
 
-    @repeatable
+    @settings(repeatable, max_examples=EXAMPLES // 2)
     @given(specs(), st.integers(2, 8), st.integers(0, 2**20))
     def check(spec: NetworkSpec, n: int, seed: int) -> None:
         data = Data(*data_for(spec, n, seed), validation_for(spec, seed))
@@ -173,13 +178,13 @@ def test_fifty_steps_of_random_specs() -> None:
 
     check()
     report(counts, "random specs")
-    assert counts["runs"] >= EXAMPLES
+    assert counts["runs"] >= EXAMPLES // 2
 
 
 def test_sample_weights() -> None:
     counts: Counter[str] = Counter()
 
-    @settings(repeatable, max_examples=EXAMPLES // 4)
+    @settings(repeatable, max_examples=EXAMPLES // 8)
     @given(specs(), st.integers(2, 8), st.integers(0, 2**20))
     def check(spec: NetworkSpec, n: int, seed: int) -> None:
         # Some are 0.
