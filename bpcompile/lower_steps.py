@@ -10,7 +10,6 @@ from bpcompile.expr import (
     Expr,
     Var,
     spell,
-    substitute,
     variables,
 )
 from bpcompile.lower_operators import (
@@ -21,13 +20,9 @@ from bpcompile.lower_operators import (
     resolved_cost,
     times,
 )
-from bpcompile.operators import (
-    INITIALIZERS,
-    OPTIMIZERS,
-    REGULARIZERS,
-)
-from bpcompile.operators.entry import Activation, Body, Cost
-from bpcompile.operators.training import Regularizer
+from bpcompile.lower_update import UpdateSteps
+from bpcompile.operators import INITIALIZERS
+from bpcompile.operators.entry import Activation, Cost
 from bpcompile.plan import Block, Layer
 from bpcompile.spec import NetworkSpec
 from bpcompile.steps import (
@@ -39,7 +34,6 @@ from bpcompile.steps import (
     OutputError,
     Step,
     Tensor,
-    UpdateParameter,
     WeighExamples,
     WeightedInput,
     WeightGradient,
@@ -85,11 +79,7 @@ class LayerSteps:
         }
         self.cost: Cost = resolved_cost(spec.cost_entry, spec.cost)
         self.fused = self.cost.fused.get(later[-1].activation.kind)
-        self.optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
-        penalties = spec.hyperparameters.regularization.penalties
-        self.penalties = {
-            REGULARIZERS[kind]: value for kind, value in penalties.items()
-        }
+        self.updates = UpdateSteps(spec)
         self.names = {index: _Names(index) for index in range(1, self.depth + 1)}
         self.y = Tensor("y", "target", self.depth, ("neuron", "example"))
 
@@ -114,15 +104,8 @@ class LayerSteps:
             tuple(
                 (tensor, parameter)
                 for parameter in (names.w, names.b)
-                for _, tensor in self._state(parameter)
+                for _, tensor in self.updates.state(parameter)
             ),
-        )
-
-    def _state(self, parameter: Tensor) -> tuple[tuple[str, Tensor], ...]:
-        """What the optimizer keeps of a parameter: v_w2 is the v of w2."""
-        return tuple(
-            (name, replace(parameter, name=f"{name}_{parameter.name}", role="state"))
-            for name in self.optimizer.state
         )
 
     def forward(self, index: int) -> Block:
@@ -271,33 +254,11 @@ class LayerSteps:
             above.delta,
         )
 
+    def clipping(self) -> tuple[Step, ...]:
+        later = [self.names[index] for index in range(2, self.depth + 1)]
+        return self.updates.clipping([g for n in later for g in (n.nabla_w, n.nabla_b)])
+
     def update(self, index: int) -> Block:
-        names, body = self.names[index], self.optimizer.body
-        steps = (
-            UpdateParameter(
-                index,
-                "",
-                self._regularized(body),
-                names.w,
-                names.nabla_w,
-                self._state(names.w),
-            ),
-            UpdateParameter(
-                index, "", body, names.b, names.nabla_b, self._state(names.b)
-            ),
-        )
-        return Block(index, f"layer {index}", steps)
-
-    def _regularized(self, body: Body) -> Body:
-        """The optimizer's body for weights: with decay, or the penalty's gradient."""
-        changed: dict[str, Expr] = {}
-        for entry in self.penalties:
-            if decay := self.decay_of(entry):
-                changed["w"] = Var(decay[0], scalar=True) * changed.get("w", Var("w"))
-            else:
-                changed["nabla"] = changed.get("nabla", Var("nabla")) + entry.gradient
-        return tuple(replace(s, value=substitute(s.value, changed)) for s in body)
-
-    def decay_of(self, entry: Regularizer) -> tuple[str, Expr] | None:
-        """The factor that the weights may be multiplied by beforehand, with its name."""
-        return entry.decay if self.optimizer.folds_decay else None
+        names = self.names[index]
+        pairs = (names.w, names.nabla_w), (names.b, names.nabla_b)
+        return self.updates.block(index, pairs, _up(index))

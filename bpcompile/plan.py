@@ -38,6 +38,32 @@ class Function:
 
 
 @dataclass(frozen=True)
+class UpdateFunction:
+    """An optimizer's step that the module defines once, as a function.
+
+    arrays     what it takes: "w", "g" (used up), then what it keeps
+    scalars    the numbers that it takes beside them
+    formulas   one for each statement of the body
+    """
+
+    name: str
+    arrays: tuple[str, ...]
+    scalars: tuple[str, ...]
+    body: Body
+    documentation: str
+    formulas: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Decay:
+    """A penalty as a factor on the weights; beyond -1 they only grow."""
+
+    kind: str
+    factor: Expr
+
+
+@dataclass(frozen=True)
 class Block:
     """The steps of one layer, under one comment."""
 
@@ -138,9 +164,13 @@ class Plan:
     cost: CostValue
     forward: tuple[Block, ...]
     backward: tuple[Block, ...]
-    update: tuple[Block, ...]
     scalars: tuple[tuple[str, Expr], ...]
+    scalar_state: tuple[tuple[str, float], ...]
+    clipping: tuple[Step, ...]
+    update: tuple[Block, ...]
     update_formula: str
+    update_function: UpdateFunction | None
+    decays: tuple[Decay, ...]
     normalised: dict[str, Any]
 
     @property
