@@ -16,7 +16,7 @@ from typing import Any
 from bpcompile import reference
 from bpcompile.errors import UserError
 from bpcompile.lower import lower
-from bpcompile.operators import ACTIVATIONS, COSTS, SCALINGS
+from bpcompile.operators import SCALINGS
 from bpcompile.operators.entry import label_values
 from bpcompile.reference.randomness import uniforms
 from bpcompile.render import render
@@ -114,13 +114,13 @@ def _data(spec: NetworkSpec, n: int) -> tuple[list[list[float]], list[Any]]:
     x = [drawn[i * inputs : (i + 1) * inputs] for i in range(n)]
     drawn = uniforms(n * outputs, 0, SAMPLING, layer=len(spec.layers))
     rows = [drawn[i * outputs : (i + 1) * outputs] for i in range(n)]
-    cost = COSTS[spec.cost.kind]
+    cost = spec.cost_entry
     if spec.resolved_task == "classification" and outputs > 1:
         return x, [int(value * outputs) for value in drawn[:n]]
     if cost.targets == "distribution":
         return x, [[value / sum(row) for value in row] for row in rows]
     if spec.resolved_task == "classification":
-        low, high = label_values(cost, ACTIVATIONS[spec.layers[-1].activation.kind])
+        low, high = label_values(cost, spec.output_activation)
         return x, [low if value < 0.5 else high for value in drawn]
     return x, rows
 

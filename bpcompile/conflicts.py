@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
-from bpcompile.operators import ACTIVATIONS, COSTS
 from bpcompile.operators.entry import Activation, Cost
 
 if TYPE_CHECKING:
@@ -33,41 +32,44 @@ def conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
     yield from _size_conflicts(spec)
     last = len(spec.layers) - 1
     for index, layer in enumerate(spec.layers[1:], start=1):
-        entry = ACTIVATIONS[layer.activation.kind]
+        entry = spec.activations[layer.activation.kind]
         if entry.output_only and index != last:
             yield Conflict(
                 ("layers", index, "activation"),
                 f'is "{entry.kind}", which only the last layer can have',
-                f"take one of: {', '.join(_kinds(lambda a: not a.output_only))}",
+                f"take one of: {', '.join(_kinds(spec, lambda a: not a.output_only))}",
             )
         elif layer.size < entry.least_size:
             path = ("layers", index, "activation")
-            yield _too_few(path, entry, COSTS[spec.cost.kind])
-    output = ACTIVATIONS[spec.layers[-1].activation.kind]
+            yield _too_few(path, entry, spec)
     # Else the way out of the one conflict might lead into the other.
-    if spec.layers[-1].size >= output.least_size:
-        yield from _pair_conflicts(COSTS[spec.cost.kind], output)
+    if spec.layers[-1].size >= spec.output_activation.least_size:
+        yield from _pair_conflicts(spec.cost_entry, spec.output_activation, spec)
+    yield from _training_conflicts(spec)
 
 
-def _too_few(path: Path, entry: Activation, cost: Cost) -> Conflict:
+def _too_few(path: Path, entry: Activation, spec: NetworkSpec) -> Conflict:
     """An activation whose output is the same for every input in so small a layer."""
     least = entry.least_size
     message = f'is "{entry.kind}", whose output never changes in so small a layer'
-    instead = _kinds(lambda a: a.least_size < least and a.interval in entry.interval)
+    instead = _kinds(
+        spec, lambda a: a.least_size < least and a.interval in entry.interval
+    )
     hint = f"give it {least} neurons"
     if instead:
         hint += f" or take {_quoted(instead)}"
-        fits = not any(_pair_conflicts(cost, ACTIVATIONS[instead[0]]))
-        hint += "" if fits else f" with {_costs_for(ACTIVATIONS[instead[0]], cost)}"
+        output = spec.activations[instead[0]]
+        fits = not any(_pair_conflicts(spec.cost_entry, output, spec))
+        hint += "" if fits else f" with {_costs_for(output, spec)}"
     return Conflict(path, message, hint)
 
 
-def _costs_for(output: Activation, instead_of: Cost) -> str:
+def _costs_for(output: Activation, spec: NetworkSpec) -> str:
     fitting = [
         kind
-        for kind, cost in COSTS.items()
-        if cost.classifies == instead_of.classifies
-        and not any(_pair_conflicts(cost, output))
+        for kind, cost in spec.costs.items()
+        if cost.classifies == spec.cost_entry.classifies
+        and not any(_pair_conflicts(cost, output, spec))
     ]
     return f'"cost": {_quoted(fitting)}'
 
@@ -83,7 +85,9 @@ def _size_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
         yield Conflict(("layers",), many, "take narrower layers")
 
 
-def _pair_conflicts(cost: Cost, output: Activation) -> Iterator[Conflict]:
+def _pair_conflicts(
+    cost: Cost, output: Activation, spec: NetworkSpec
+) -> Iterator[Conflict]:
     """A cost that the output activation's values do not suit."""
     message = f'is "{cost.kind}", which does not go with {output.kind} outputs'
     if output.kind in cost.refuses:
@@ -92,7 +96,7 @@ def _pair_conflicts(cost: Cost, output: Activation) -> Iterator[Conflict]:
         hint = f"give the last layer {_activations(cost.needs)}"
     elif output.interval not in cost.outputs:
         message += f": they lie in {output.interval}, it needs {cost.outputs}"
-        fitting = _kinds(lambda a: a.interval in cost.outputs)
+        fitting = _kinds(spec, lambda a: a.interval in cost.outputs)
         fitting = [kind for kind in fitting if kind not in cost.refuses]
         hint = f"give the last layer {_activations(fitting)}"
     else:
@@ -100,8 +104,53 @@ def _pair_conflicts(cost: Cost, output: Activation) -> Iterator[Conflict]:
     yield Conflict(("cost",), message, hint)
 
 
-def _kinds(suits: Callable[[Activation], bool]) -> list[str]:
-    return [kind for kind, entry in ACTIVATIONS.items() if suits(entry)]
+def _training_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
+    """Hyperparameters that the layers, the task or each other contradict."""
+    hyper, section = spec.hyperparameters, "hyperparameters"
+    if spec.layers[-1].dropout:
+        path: Path = ("layers", len(spec.layers) - 1, "dropout")
+        message = "is for the output, whose neurons are the answer"
+        yield Conflict(path, message, "take it out, or give it to another layer")
+    if hyper.clipping.value and hyper.clipping.norm:
+        message = "has both value and norm"
+        yield Conflict((section, "clipping"), message, "take one of them")
+    if hyper.class_weights is not None:
+        yield from _class_weights_conflicts(spec, len(hyper.class_weights))
+    yield from _monitor_conflicts(spec)
+    schedule = hyper.schedule.parameters
+    warmup, unit = schedule.get("warmup", 0), schedule.get("unit", "epoch")
+    if unit == "epoch" and warmup and warmup >= hyper.epochs:
+        message = f"is {warmup}, of {hyper.epochs} epochs in all"
+        path = (section, "schedule", "warmup")
+        yield Conflict(path, message, "the schedule begins after the warm-up")
+
+
+def _class_weights_conflicts(spec: NetworkSpec, given: int) -> Iterator[Conflict]:
+    path, classes = ("hyperparameters", "class_weights"), max(2, spec.layers[-1].size)
+    if spec.resolved_task != "classification":
+        message = "are for a classification, this network is a regression"
+        yield Conflict(path, message, "sample weights are an argument of train()")
+    elif given != classes:
+        message = f"has {given} numbers, expected one for each of {classes} classes"
+        yield Conflict(path, message, "")
+    elif not any(spec.hyperparameters.class_weights or ()):
+        yield Conflict(path, "has no number above 0", "then nothing would be learnt")
+
+
+def _monitor_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
+    """Accuracy watched where there is none."""
+    hyper = spec.hyperparameters
+    watched = {("schedule", "monitor"): hyper.schedule.parameters.get("monitor")}
+    if hyper.early_stopping:
+        watched[("early_stopping", "monitor")] = hyper.early_stopping.monitor
+    for path, monitor in watched.items():
+        if monitor == "accuracy" and spec.resolved_task == "regression":
+            message = 'is "accuracy", which a regression has not'
+            yield Conflict(("hyperparameters", *path), message, 'write "cost"')
+
+
+def _kinds(spec: NetworkSpec, suits: Callable[[Activation], bool]) -> list[str]:
+    return [kind for kind, entry in spec.activations.items() if suits(entry)]
 
 
 def _activations(kinds: Iterable[str]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bpcompile.expr import BOOK, Const, spell, substitute
-from bpcompile.lower_operators import named_derivative, reads_z
+from bpcompile.lower_operators import added, named_derivative, reads_z
 from bpcompile.lower_steps import LayerSteps
-from bpcompile.operators import REGULARIZERS, SCALINGS
+from bpcompile.operators import SCALINGS
 from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
 from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
@@ -29,15 +29,10 @@ class _Lowering:
         self.cost = self.steps.cost
         self.fused = self.steps.fused
         self.output = self.steps.activations[self.depth]
+        self.penalties = self.steps.penalties
 
     def plan(self) -> Plan:
         spec = self.spec
-        optimizer = self.steps.optimizer
-        scalars = list(optimizer.scalars)
-        if self._lmbda:
-            regularizer = REGULARIZERS["l2"]
-            folded = ("decay", regularizer.decay), ("shrink", regularizer.shrink)
-            scalars.insert(0, folded[0] if optimizer.folds_decay else folded[1])
         return Plan(
             name=spec.name,
             description=spec.description or "",
@@ -55,14 +50,16 @@ class _Lowering:
             forward=tuple(self.steps.forward(i) for i in range(2, self.depth + 1)),
             backward=self.steps.backward(),
             update=tuple(self.steps.update(i) for i in range(2, self.depth + 1)),
-            scalars=tuple(scalars),
+            scalars=(
+                *(
+                    self.steps.decay_of(entry) or entry.shrink
+                    for entry in self.penalties
+                ),
+                *self.steps.optimizer.scalars,
+            ),
             update_formula=self._update_formula(),
             normalised=spec.normalised(),
         )
-
-    @property
-    def _lmbda(self) -> float:
-        return self.spec.hyperparameters.regularization.l2
 
     def _summary(self) -> str:
         if self.depth <= _MOST_SIZES_IN_SUMMARY:
@@ -80,17 +77,19 @@ class _Lowering:
         hyper = self.spec.hyperparameters
         section = "/hyperparameters"
         regularization = f"{section}/regularization"
-        decay = (Constant("lmbda", self._lmbda, f"{regularization}/l2"),)
         return (
             Constant("eta", hyper.learning_rate, f"{section}/learning_rate"),
-            *(decay if self._lmbda else ()),
+            *(
+                Constant(entry.constant, value, f"{regularization}/{entry.kind}")
+                for entry, value in self.penalties.items()
+            ),
             *(
                 Constant(name, getattr(hyper, name), f"{section}/{name}")
                 for name in ("mini_batch_size", "epochs", "seed")
             ),
             *(
                 Constant(name, value, f"{section}/optimizer/{name}")
-                for name, value in hyper.optimizer.values
+                for name, value in hyper.optimizer.numbers.items()
             ),
         )
 
@@ -99,7 +98,7 @@ class _Lowering:
         if chosen.kind == "none":
             return None
         entry = SCALINGS[chosen.kind]
-        numbers = {name: Const(value) for name, value in chosen.values}
+        numbers = {name: Const(value) for name, value in chosen.numbers.items()}
         return Scaling(
             chosen.kind,
             substitute(entry.shift, numbers),
@@ -179,23 +178,26 @@ class _Lowering:
         )
 
     def _cost_value(self) -> CostValue:
-        penalty = REGULARIZERS["l2"] if self._lmbda else None
+        penalties = list(self.penalties)
         function = self._cost_function()
         return CostValue(
             function.name,
             function.parameters[0],
             self.cost.formula,
-            penalty.penalty if penalty else None,
-            penalty.penalty_formula if penalty else "",
+            added(entry.penalty for entry in penalties) if penalties else None,
+            " + ".join(entry.penalty_formula for entry in penalties),
         )
 
     def _update_formula(self) -> str:
         optimizer = self.steps.optimizer
         weights, biases = (optimizer.formula.format(p=p) for p in "wb")
-        if not self._lmbda:
+        if not self.penalties:
             return f"{weights}, and b alike"
-        regularizer = REGULARIZERS["l2"]
-        if optimizer.folds_decay:
-            weights = weights.replace("→ w", f"→ ({regularizer.decay_formula}) w")
-            return f"{weights}, {biases}"
-        return f"{weights} with {regularizer.gradient_formula} in ∂C/∂w, {biases}"
+        gradients = [e for e in self.penalties if not self.steps.decay_of(e)]
+        for entry in self.penalties:
+            if entry not in gradients:
+                weights = weights.replace("→ w", f"→ ({entry.decay_formula}) w")
+        if gradients:
+            terms = " + ".join(entry.gradient_formula for entry in gradients)
+            weights += f" with {terms} in ∂C/∂w"
+        return f"{weights}, {biases}"

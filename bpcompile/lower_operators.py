@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bpcompile.expr import Apply, Const, Expr, operations, substitute, variables
+from bpcompile.fields import Operator
 from bpcompile.operators.entry import Activation, Body
-from bpcompile.spec import Operator
 from bpcompile.steps import Call, ErrorStep, Tensor
 
 #: A derivative of more operations than this becomes a function of its own.
@@ -18,7 +21,7 @@ def resolved(entry: Activation, chosen: Operator) -> Activation:
     """The entry with the spec's parameters in its expressions, formula and name."""
     if not chosen.values:
         return entry
-    numbers = {name: Const(value) for name, value in chosen.values}
+    numbers = {name: Const(value) for name, value in chosen.numbers.items()}
 
     def filled(body: Body) -> Body:
         return tuple(replace(s, value=substitute(s.value, numbers)) for s in body)
@@ -35,6 +38,11 @@ def resolved(entry: Activation, chosen: Operator) -> Activation:
         vjp=filled(entry.vjp),
         derivative=None if derivative is None else substitute(derivative, numbers),
     )
+
+
+def added(terms: Iterable[Expr]) -> Expr:
+    """Their sum, leaning left; there is at least one."""
+    return functools.reduce(operator.add, terms)
 
 
 def named_derivative(entry: Activation) -> Call | None:

@@ -21,13 +21,12 @@ from bpcompile.lower_operators import (
     times,
 )
 from bpcompile.operators import (
-    ACTIVATIONS,
-    COSTS,
     INITIALIZERS,
     OPTIMIZERS,
     REGULARIZERS,
 )
 from bpcompile.operators.entry import Activation, Body, Cost
+from bpcompile.operators.training import Regularizer
 from bpcompile.plan import Block, Layer
 from bpcompile.spec import NetworkSpec
 from bpcompile.steps import (
@@ -76,17 +75,20 @@ class LayerSteps:
         self.depth = len(spec.layers)
         _, *later = spec.layers
         self.activations: dict[int, Activation] = {
-            index: resolved(ACTIVATIONS[layer.activation.kind], layer.activation)
+            index: resolved(spec.activations[layer.activation.kind], layer.activation)
             for index, layer in enumerate(later, start=2)
         }
         self.initializers = {
             index: INITIALIZERS[layer.initializer.kind]
             for index, layer in enumerate(later, start=2)
         }
-        self.cost: Cost = COSTS[spec.cost.kind]
+        self.cost: Cost = spec.cost_entry
         self.fused = self.cost.fused.get(later[-1].activation.kind)
         self.optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
-        self.decays = bool(spec.hyperparameters.regularization.l2)
+        penalties = spec.hyperparameters.regularization.penalties
+        self.penalties = {
+            REGULARIZERS[kind]: value for kind, value in penalties.items()
+        }
         self.names = {index: _Names(index) for index in range(1, self.depth + 1)}
         self.y = Tensor("y", "target", self.depth, ("neuron", "example"))
 
@@ -285,10 +287,14 @@ class LayerSteps:
 
     def _regularized(self, body: Body) -> Body:
         """The optimizer's body for weights: with decay, or the penalty's gradient."""
-        if not self.decays:
-            return body
-        if self.optimizer.folds_decay:
-            changed: dict[str, Expr] = {"w": Var("decay", scalar=True) * Var("w")}
-        else:
-            changed = {"nabla": Var("nabla") + REGULARIZERS["l2"].gradient}
+        changed: dict[str, Expr] = {}
+        for entry in self.penalties:
+            if decay := self.decay_of(entry):
+                changed["w"] = Var(decay[0], scalar=True) * changed.get("w", Var("w"))
+            else:
+                changed["nabla"] = changed.get("nabla", Var("nabla")) + entry.gradient
         return tuple(replace(s, value=substitute(s.value, changed)) for s in body)
+
+    def decay_of(self, entry: Regularizer) -> tuple[str, Expr] | None:
+        """The factor that the weights may be multiplied by beforehand, with its name."""
+        return entry.decay if self.optimizer.folds_decay else None

@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from bpcompile.errors import MAX_NEAREST, nearest
+from bpcompile.fields import OneOf
 from bpcompile.operators.entry import Entry
-from bpcompile.spec import InputLayer, Layer, NetworkSpec, OneOf, Path, Stack
+from bpcompile.sections import InputLayer, Layer, Stack
+from bpcompile.spec import NetworkSpec, Path
 
 #: A section's class, the layers, a choice of operators, one operator; None: a scalar.
 Held: TypeAlias = type[BaseModel] | Stack | OneOf | Entry | None
@@ -90,7 +92,10 @@ def keys_of(held: Held) -> tuple[str, ...]:
     """The keys that the spec knows in a section or of an operator."""
     if isinstance(held, Entry):
         return tuple(parameter.name for parameter in held.parameters)
-    return tuple(held.model_fields) if isinstance(held, type) else ()
+    if not isinstance(held, type):
+        return ()
+    fields = held.model_fields
+    return tuple(fields[name].alias or name for name in fields)
 
 
 def meant_key(word: str, keys: tuple[str, ...]) -> str | None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from bpcompile.errors import UserError, nearest
 from bpcompile.expr import PRIMITIVES
-from bpcompile.operators.entry import REDUCTIONS, STATISTICS
+from bpcompile.operators.entry import REDUCTIONS
+from bpcompile.operators.training import STATISTICS
 from bpcompile.steps import STEPS
 
 SETTINGS = "target.toml"

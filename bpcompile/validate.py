@@ -11,19 +11,12 @@ from pydantic import ValidationError
 
 from bpcompile import __version__
 from bpcompile.errors import MAX_QUOTED, SpecError, SpecErrors, quote
+from bpcompile.fields import OneOf
 from bpcompile.meant import Held, key_elsewhere, keys_of, meant_key, meant_kind, walk
 from bpcompile.operators.entry import Entry
+from bpcompile.sections import InputLayer, Layer, Stack
 from bpcompile.source import Document, pointer
-from bpcompile.spec import (
-    MAX_NAME,
-    NAME,
-    InputLayer,
-    Layer,
-    NetworkSpec,
-    OneOf,
-    Path,
-    Stack,
-)
+from bpcompile.spec import MAX_NAME, NAME, NetworkSpec, Path
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
 
@@ -256,6 +249,7 @@ _DESCRIBED: Mapping[str, Callable[[_Detail], _Finding]] = {
     "greater_than": _out_of_range("more than", "gt"),
     "greater_than_equal": _out_of_range("at least", "ge"),
     "less_than_equal": _out_of_range("at most", "le"),
+    "less_than": _out_of_range("less than", "lt"),
     "inexact": _inexact,
     "string_pattern_mismatch": _not_a_name,
     "string_too_long": _too_long,

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from bpcompile.expr import Number, Var, abs_, exp, log1p, max_, tanh
+from bpcompile.fields import Operator
 from bpcompile.operators import ACTIVATIONS
 from bpcompile.operators.entry import REALS, Activation, Interval, Map, elementwise
-from bpcompile.spec import NetworkSpec, Operator
+from bpcompile.spec import NetworkSpec
 
 z, a = Var("z"), Var("a")
 

@@ -78,8 +78,7 @@ def test_an_activation_is_its_layer_its_bp2_and_the_operator():
         "-        delta2 *= a2",
         "-        np.subtract(1, a2, out=a2)  # a2 is no longer needed",
         # the layer's line of the spec
-        '-            {"size": N2, "activation": "sigmoid", '
-        '"initializer": "scaled_normal"},',
+        '-                "activation": "sigmoid",',
     ]
     assert [line for line in lines if line.startswith("+")] == [
         # the operator; sigmoid stays for the output layer
@@ -93,8 +92,7 @@ def test_an_activation_is_its_layer_its_bp2_and_the_operator():
         "+        # BP2  δ² = (w³)ᵀ δ³ ⊙ tanh'(z²), where tanh'(z²) = 1 - a² ⊙ a²",
         "+        a2 *= a2  # a2 is no longer needed",
         "+        np.subtract(1, a2, out=a2)",
-        '+            {"size": N2, "activation": "tanh", '
-        '"initializer": "scaled_normal"},',
+        '+                "activation": "tanh",',
     ]
 
 

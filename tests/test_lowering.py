@@ -13,10 +13,10 @@ from support import TARGETS, spec_of
 from bpcompile import reference
 from bpcompile.check import check, table
 from bpcompile.expr import Var, where
+from bpcompile.fields import Operator
 from bpcompile.lower import lower
 from bpcompile.operators import ACTIVATIONS, OPTIMIZERS
 from bpcompile.operators.entry import REALS, Activation, Map, Parameter, elementwise
-from bpcompile.spec import Operator
 from bpcompile.steps import ErrorStep, HiddenError
 from bpcompile.target import load_target
 

@@ -13,7 +13,16 @@ import pytest
 from support import ROOT, SPECS, bpcompile, text_of
 
 from bpcompile import load_spec, operators
-from bpcompile.spec import Hyperparameters, Layer, NetworkSpec
+from bpcompile.meant import keys_of
+from bpcompile.sections import (
+    Clipping,
+    EarlyStopping,
+    Hyperparameters,
+    InputLayer,
+    Layer,
+    Regularization,
+)
+from bpcompile.spec import NetworkSpec
 
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -101,11 +110,14 @@ def test_the_spec_page_names_every_word_of_the_language():
         operators.INITIALIZERS,
         operators.OPTIMIZERS,
         operators.SCALINGS,
+        operators.SCHEDULES,
     )
     kinds = [kind for registry in registries for kind in registry]
-    keys = [*NetworkSpec.model_fields, *Hyperparameters.model_fields]
-    for word in [*kinds, *keys, *Layer.model_fields, *operators.REGULARIZERS]:
-        assert re.search(rf'[`"]{word}[`"]', page), word
+    sections = (NetworkSpec, Hyperparameters, InputLayer, Layer, Regularization)
+    sections += (Clipping, EarlyStopping)
+    keys = [key for section in sections for key in keys_of(section)]
+    for word in [*kinds, *keys]:
+        assert re.search(rf'[`"]{re.escape(word)}[`"]', page), word
 
 
 def test_the_spec_page_has_a_valid_example(tmp_path):

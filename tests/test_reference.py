@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from bpcompile import reference
+from bpcompile.fields import Operator
 from bpcompile.operators import ACTIVATIONS, COSTS
-from bpcompile.spec import NetworkSpec, Operator
+from bpcompile.spec import NetworkSpec
 
 INPUTS = reference.uniforms(15, seed=3, stream=9)
 X = [INPUTS[i : i + 3] for i in range(0, 15, 3)]

@@ -16,9 +16,10 @@ from random_specs import PAIRS, TRIPLES, data_for, spec_of_triple
 from support import TARGETS, difference
 
 from bpcompile.expr import Apply, Const, Expr, Var
+from bpcompile.fields import Operator
 from bpcompile.operators import ACTIVATIONS, COSTS
 from bpcompile.operators.entry import Body, Map
-from bpcompile.spec import NetworkSpec, Operator
+from bpcompile.spec import NetworkSpec
 
 torch: Any = pytest.importorskip(
     "torch", reason="PyTorch comes with the extra: pip install 'bpcompile[bench]'"

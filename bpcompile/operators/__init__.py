@@ -1,13 +1,12 @@
-"""The one place for activations, costs, optimizers, initializers, regularizers."""
+"""The one place for every operator that a spec may name."""
 
 from bpcompile.operators.activations import ACTIVATIONS
 from bpcompile.operators.costs import COSTS
-from bpcompile.operators.training import (
-    INITIALIZERS,
-    OPTIMIZERS,
-    REGULARIZERS,
-    SCALINGS,
-)
+from bpcompile.operators.initializers import INITIALIZERS
+from bpcompile.operators.optimizers import OPTIMIZERS
+from bpcompile.operators.regularizers import REGULARIZERS
+from bpcompile.operators.scalings import SCALINGS
+from bpcompile.operators.schedules import SCHEDULES
 
 __all__ = [
     "ACTIVATIONS",
@@ -16,4 +15,5 @@ __all__ = [
     "OPTIMIZERS",
     "REGULARIZERS",
     "SCALINGS",
+    "SCHEDULES",
 ]

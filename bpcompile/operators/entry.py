@@ -68,15 +68,22 @@ REALS = Interval(float("-inf"), float("inf"))
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a spec may give beside the `kind`: above < value, and
-    at_least <= value <= at_most; None is no bound."""
+    """What a spec may give beside the `kind`: a number, above < value < below and
+    at_least <= value <= at_most, where None is no bound; or one of some words.
+
+    whole    the number is an integer
+    words    the words it may be, then it is no number
+    """
 
     name: str
-    default: float | None
+    default: float | str | None
     above: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    below: float | None = None
     description: str = ""
+    whole: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,71 +191,6 @@ TARGETS: Mapping[str, str] = {
     "unit": "within 0 to 1",
     "distribution": "within 0 to 1, each row adding up to 1",
 }
-
-
-@dataclass(frozen=True)
-class Initializer(Entry):
-    """The first weights of a layer: `value` over one N(0, 1) "draw" and "n_in"."""
-
-    formula: str
-    define: Callable[..., float]
-    value: Expr
-
-
-@dataclass(frozen=True)
-class Optimizer(Entry):
-    """One step: `body` from "w", "nabla" (summed over m examples) to the new "w".
-
-    `eta`, `m` and `n` are scalars; `scalars` are computed once a step, in order.
-
-    formula        with {p} for the parameter, w or b
-    state          what is kept from step to step for each parameter, 0 at first;
-                   the body reads and assigns it by these names
-    folds_decay    w may be multiplied by a regularizer's `decay` beforehand: true of
-                   plain gradient descent alone, else it goes into the gradient
-    """
-
-    symbol: str
-    formula: str
-    source: str
-    scalars: tuple[tuple[str, Expr], ...]
-    body: Body
-    state: tuple[str, ...] = ()
-    folds_decay: bool = False
-
-
-@dataclass(frozen=True)
-class Regularizer(Entry):
-    """A term of the cost over the weights, key of `regularization` in the spec.
-
-    penalty    per weight "w", with "lmbda" and "n"
-    gradient   of the penalty times m, as "nabla" is a sum over m examples; over "w"
-               and the scalar "shrink"
-    shrink     that scalar
-    decay      the factor on w that plain gradient descent makes of it
-    """
-
-    symbol: str
-    penalty: Expr
-    penalty_formula: str
-    gradient: Expr
-    gradient_formula: str
-    shrink: Expr
-    decay: Expr
-    decay_formula: str
-
-
-@dataclass(frozen=True)
-class Scaling(Entry):
-    """Inputs as (x - shift) / divisor, over "mean", "std", "min", "max" of a column."""
-
-    shift: Expr
-    divisor: Expr
-    fitted: bool
-    formula: str
-
-
-STATISTICS = ("mean", "std", "min", "max")
 
 
 def elementwise(f: Callable[..., Number]) -> Callable[..., list[Number]]:

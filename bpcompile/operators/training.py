@@ -1,115 +1,124 @@
-"""Initializers, optimizers, regularizers and input scalings: one entry each."""
+"""What the entries of training consist of: first weights, steps, what is added."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from bpcompile.expr import Const, Var, sqrt
-from bpcompile.operators.entry import (
-    Initializer,
-    Map,
-    Optimizer,
-    Parameter,
-    Regularizer,
-    Scaling,
-)
-
-w, nabla, draw = Var("w"), Var("nabla"), Var("draw")
-eta, lmbda = Var("eta", scalar=True), Var("lmbda", scalar=True)
-m, n, n_in = Var("m", scalar=True), Var("n", scalar=True), Var("n_in", scalar=True)
-rate = Var("rate", scalar=True)
+from bpcompile.expr import Expr, Number
+from bpcompile.operators.entry import Body, Entry
 
 
-def _scaled_normal(draw: Callable[[], float], n_in: int, n_out: int) -> float:
-    return draw() / math.sqrt(n_in)
+@dataclass(frozen=True)
+class Initializer(Entry):
+    """The first values of a layer's weights, or of its biases.
+
+    value       over "draw", one number of the stream, "n_in" and "n_out", the layer's
+                inputs and neurons
+    draws       what "draw" is: "normal", N(0, 1), or "uniform", from [0, 1); "" if
+                nothing is drawn
+    orthogonal  whether the rows (or, if they are more than the columns, the columns)
+                of the whole array are made orthonormal before they are multiplied by
+                what `value` makes of a draw of 1
+    define      one value in plain Python from the number drawn, before that
+    """
+
+    formula: str
+    define: Callable[..., float]
+    value: Expr
+    draws: str = "normal"
+    orthogonal: bool = False
 
 
-def _standard_normal(draw: Callable[[], float], n_in: int, n_out: int) -> float:
-    return draw()
+@dataclass(frozen=True)
+class Optimizer(Entry):
+    """One step: `body` from "w", "nabla" (summed over m examples) to the new "w".
+
+    `eta`, `m` and `n` are scalars; `scalars` are computed once a step, in order.
+
+    formula        with {p} for the parameter, w or b
+    define         one entry's step in plain Python: (w, g, state, eta, t, **parameters)
+                   to the new w and state, with g the gradient of the mean cost, state
+                   a dict of floats and t the number of the step, from 1
+    state          what is kept from step to step for each parameter, 0 at first;
+                   the body reads and assigns it by these names
+    scalar_state   numbers kept from step to step, with their first values; `scalars`
+                   assigns them by these names
+    folds_decay    w may be multiplied by a regularizer's `decay` beforehand: true of
+                   plain gradient descent and of decoupled decay, else the penalty goes
+                   into the gradient
+    """
+
+    symbol: str
+    formula: str
+    source: str
+    scalars: tuple[tuple[str, Expr], ...]
+    body: Body
+    define: Callable[..., tuple[float, dict[str, float]]]
+    state: tuple[str, ...] = ()
+    scalar_state: tuple[tuple[str, float], ...] = ()
+    folds_decay: bool = False
 
 
-SCALED_NORMAL = Initializer(
-    kind="scaled_normal",
-    description="N(0, 1) over the square root of the inputs (the book, chapter 3)",
-    formula="N(0, 1) / √{n_in}",
-    define=_scaled_normal,
-    value=draw / sqrt(n_in),
-)
+@dataclass(frozen=True)
+class Regularizer(Entry):
+    """A term of the cost over the weights, key of `regularization` in the spec.
 
-STANDARD_NORMAL = Initializer(
-    kind="standard_normal",
-    description="N(0, 1) (the book, chapter 1)",
-    formula="N(0, 1)",
-    define=_standard_normal,
-    value=draw,
-)
+    constant   what its number is called in the code
+    define     the penalty of one weight in plain Python: (w, lmbda, n)
+    penalty    per weight "w", with that constant and "n"
+    gradient   of the penalty times m, as "nabla" is a sum over m examples; over "w"
+               and the scalar `shrink`
+    shrink     that scalar: its name and value
+    decay      the factor on w that plain gradient descent makes of it, with its name;
+               None where it is no factor
+    """
 
-SGD = Optimizer(
-    kind="sgd",
-    description="plain stochastic gradient descent",
-    symbol="SGD",
-    formula="{p} → {p} - η/m Σ ∂C/∂{p}",
-    source="Nielsen, chapter 1, equations (20) and (21)",
-    scalars=(("rate", eta / m),),
-    body=(Map("w", w - rate * nabla),),
-    folds_decay=True,
-)
+    symbol: str
+    constant: str
+    define: Callable[[Number, float, int], Number]
+    penalty: Expr
+    penalty_formula: str
+    gradient: Expr
+    gradient_formula: str
+    shrink: tuple[str, Expr]
+    decay: tuple[str, Expr] | None = None
+    decay_formula: str = ""
 
-L2 = Regularizer(
-    kind="l2",
-    description="weight decay: lmbda/2n times the sum of the squared weights",
-    symbol="λ",
-    penalty=lmbda / (2 * n) * (w * w),
-    penalty_formula="λ/2n Σ w²",
-    gradient=Var("shrink", scalar=True) * w,
-    gradient_formula="λ/n w",
-    shrink=lmbda * m / n,
-    decay=1 - eta * lmbda / n,
-    decay_formula="1 - η λ/n",
-)
 
-NONE = Scaling(
-    kind="none",
-    description="inputs as they are",
-    shift=Const(0),
-    divisor=Const(1),
-    fitted=False,
-    formula="x",
-)
+@dataclass(frozen=True)
+class Schedule(Entry):
+    """How eta changes from one epoch, or one step, to the next.
 
-DIVIDE = Scaling(
-    kind="divide",
-    description="every input divided by one number",
-    # Beyond these float32 inputs become infinite, or all 0.
-    parameters=(
-        Parameter("by", None, at_least=1e-30, at_most=1e30, description="the divisor"),
-    ),
-    shift=Const(0),
-    divisor=Var("by", scalar=True),
-    fitted=False,
-    formula="x / {by}",
-)
+    value      eta over "eta", the spec's own, "t", the number of the epoch or step from
+               0 on, and "total", their number, both after the warm-up; None where eta
+               follows from what happens in training
+    define     the same in plain Python: (eta, t, total, **parameters)
+    halves     eta is halved where validation finds no improvement
+    """
 
-STANDARDIZE = Scaling(
-    kind="standardize",
-    description="every column to mean 0 and standard deviation 1",
-    shift=Var("mean"),
-    divisor=Var("std"),
-    fitted=True,
-    formula="(x - mean) / standard deviation, by column",
-)
+    formula: str
+    value: Expr | None
+    define: Callable[..., float] | None = None
+    halves: bool = False
 
-MIN_MAX = Scaling(
-    kind="min_max",
-    description="every column from 0 to 1",
-    shift=Var("min"),
-    divisor=Var("max") - Var("min"),
-    fitted=True,
-    formula="(x - min) / (max - min), by column",
-)
 
-INITIALIZERS = {entry.kind: entry for entry in (SCALED_NORMAL, STANDARD_NORMAL)}
-OPTIMIZERS = {entry.kind: entry for entry in (SGD,)}
-REGULARIZERS = {entry.kind: entry for entry in (L2,)}
-SCALINGS = {entry.kind: entry for entry in (NONE, DIVIDE, STANDARDIZE, MIN_MAX)}
+@dataclass(frozen=True)
+class Scaling(Entry):
+    """Inputs as (x - shift) / divisor, over "mean", "std", "min", "max" of a column.
+
+    define    (shift, divisor) of a column of numbers in plain Python, a constant one
+              divided by 1
+    """
+
+    shift: Expr
+    divisor: Expr
+    fitted: bool
+    formula: str
+    define: Callable[..., tuple[float, float]]
+
+
+STATISTICS = ("mean", "std", "min", "max")
+
+Column = Sequence[float]
+State = Mapping[str, float]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bpcompile.operators import ACTIVATIONS, COSTS
 from bpcompile.reference.forward import (
     Labels,
     Number,
@@ -27,7 +26,8 @@ from bpcompile.reference.forward import (
 from bpcompile.reference.randomness import epoch_order
 
 if TYPE_CHECKING:
-    from bpcompile.spec import Layer, NetworkSpec
+    from bpcompile.sections import Layer
+    from bpcompile.spec import NetworkSpec
 
 Index: TypeAlias = int | tuple[int, ...]
 
@@ -62,15 +62,15 @@ def _partials(
 
 
 def _through_activation(
-    layer: Layer, z: Sequence[Number], g: Sequence[float]
+    spec: NetworkSpec, layer: Layer, z: Sequence[Number], g: Sequence[float]
 ) -> list[float]:
     """dC/dz of a layer from its z and g = dC/da: the transposed Jacobian times g."""
-    if ACTIVATIONS[layer.activation.kind].elementwise:
-        slopes = [activate(layer, [z_j + 1j * _H])[0].imag / _H for z_j in z]
+    if spec.activations[layer.activation.kind].elementwise:
+        slopes = [activate(spec, layer, [z_j + 1j * _H])[0].imag / _H for z_j in z]
         return [g_j * slope for g_j, slope in zip(g, slopes, strict=True)]
     delta = []
     for j in range(len(z)):
-        column = activate(layer, _stepped(z, j))
+        column = activate(spec, layer, _stepped(z, j))
         delta.append(
             sum(g_i * a_i.imag / _H for g_i, a_i in zip(g, column, strict=True))
         )
@@ -90,10 +90,10 @@ def _deltas(
     if from_z is not None:
         delta = _partials(lambda z: from_z(z, y_row), zs[-1])
     else:
-        define = COSTS[spec.cost.kind].define
+        define = spec.cost_entry.define
         settings = spec.cost.parameters
         g = _partials(lambda a: define(a, y_row, **settings), activations[-1])
-        delta = _through_activation(layers[-1][1], zs[-1], g)
+        delta = _through_activation(spec, layers[-1][1], zs[-1], g)
     backwards = [delta]
     for number, layer in layers[-2::-1]:
         w = parameters[f"w{number + 1}"]
@@ -101,7 +101,7 @@ def _deltas(
             sum(w_j[k] * delta_j for w_j, delta_j in zip(w, delta, strict=True))
             for k in range(layer.size)
         ]
-        delta = _through_activation(layer, zs[number - 2], g)
+        delta = _through_activation(spec, layer, zs[number - 2], g)
         backwards.append(delta)
     return backwards[::-1]
 
@@ -206,7 +206,8 @@ def update(
     is that of the *mean* cost of the mini-batch and n the size of the training set.
     """
     eta = spec.hyperparameters.learning_rate
-    decay = 1.0 - eta * spec.hyperparameters.regularization.l2 / n
+    l2 = spec.hyperparameters.regularization.penalties.get("l2", 0.0)
+    decay = 1.0 - eta * l2 / n
     moved: dict[str, Any] = {}
     for number, _ in numbered_layers(spec):
         w, b = f"w{number}", f"b{number}"

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bpcompile.operators import ACTIVATIONS, COSTS, INITIALIZERS
-from bpcompile.reference.randomness import BIASES, WEIGHTS, normal_stream, normals
+from bpcompile.operators import INITIALIZERS, REGULARIZERS, SCALINGS
+from bpcompile.operators.entry import label_values
+from bpcompile.reference.randomness import BIASES, WEIGHTS, normal_stream
 
 if TYPE_CHECKING:
-    from bpcompile.spec import Layer, NetworkSpec
+    from bpcompile.fields import Operator
+    from bpcompile.sections import Layer
+    from bpcompile.spec import NetworkSpec
 
 __all__ = [
     "Labels",
@@ -54,58 +57,46 @@ def numbered_layers(spec: NetworkSpec) -> Iterator[tuple[int, Layer]]:
 def initial_parameters(spec: NetworkSpec, seed: int | None = None) -> dict[str, Any]:
     """Initial values: "w2" (N2 rows of N1), "b2" (N2), "w3", ...
 
-    Biases are N(0, 1) of stream 1, weights the initializer's, drawing row by row from
-    stream 0. Raises ValueError if the seed does not fit into 64 unsigned bits.
+    Drawn row by row, weights from stream 0 and biases from stream 1. Raises ValueError
+    if the seed does not fit into 64 unsigned bits.
     """
     seed = spec.hyperparameters.seed if seed is None else seed
     parameters: dict[str, Any] = {}
     for number, layer in numbered_layers(spec):
         n_in, n_out = spec.layers[number - 2].size, layer.size
-        define = INITIALIZERS[layer.initializer.kind].define
-        settings = layer.initializer.parameters
-        draw = normal_stream(seed, WEIGHTS, number).__next__
+        draws = normal_stream(seed, WEIGHTS, number)
         parameters[f"w{number}"] = [
-            [define(draw, n_in, n_out, **settings) for _ in range(n_in)]
-            for _ in range(n_out)
+            _initial(layer.initializer, draws, n_in, n_out, n_in) for _ in range(n_out)
         ]
-        parameters[f"b{number}"] = normals(n_out, seed, BIASES, number)
+        draws = normal_stream(seed, BIASES, number)
+        parameters[f"b{number}"] = _initial(
+            layer.bias_initializer, draws, n_in, n_out, n_out
+        )
     return parameters
+
+
+def _initial(
+    chosen: Operator, draws: Iterator[float], n_in: int, n_out: int, count: int
+) -> list[float]:
+    """So many values of an initializer, each from a number of its own."""
+    define = INITIALIZERS[chosen.kind].define
+    return [define(next(draws), n_in, n_out, **chosen.parameters) for _ in range(count)]
 
 
 def fit_scaling(spec: NetworkSpec, x: Rows) -> Scaling:
     """(shift, divisor), N1 numbers each, so that scaled = (x - shift) / divisor.
 
-    none: 0 and 1; divide: 0 and `by`; standardize: mean and population standard
-    deviation; min_max: minimum and range. A constant column is divided by 1.
+    A constant column is divided by 1.
     Raises ValueError without examples or with rows that are not all N1 long.
     """
     n_inputs = spec.layers[0].size
     if len(x) == 0 or any(len(x_row) != n_inputs for x_row in x):
         raise ValueError(f"expected one or more rows of {n_inputs} numbers")
     columns = [[float(value) for value in column] for column in zip(*x, strict=True)]
-    zeros, ones = [0.0] * n_inputs, [1.0] * n_inputs
-    scaling = spec.layers[0].scaling
-    if scaling.kind == "none":
-        return zeros, ones
-    if scaling.kind == "divide":
-        return zeros, [scaling.parameters["by"]] * n_inputs
-    if scaling.kind == "standardize":
-        moments = [_mean_and_deviation(column) for column in columns]
-        return [mean for mean, _ in moments], [d or 1.0 for _, d in moments]
-    if scaling.kind == "min_max":
-        lows = [min(column) for column in columns]
-        ranges = [max(column) - min(column) for column in columns]
-        return lows, [r or 1.0 for r in ranges]
-    raise ValueError(f"expected a known scaling, got {scaling.kind!r}")
-
-
-def _mean_and_deviation(column: list[float]) -> tuple[float, float]:
-    # The mean of equal numbers may round away from them, and the deviation would
-    # then be tiny instead of 0.
-    if min(column) == max(column):
-        return column[0], 0.0
-    mean = sum(column) / len(column)
-    return mean, (sum((value - mean) ** 2 for value in column) / len(column)) ** 0.5
+    chosen = spec.layers[0].scaling
+    define = SCALINGS[chosen.kind].define
+    pairs = [define(column, **chosen.parameters) for column in columns]
+    return [shift for shift, _ in pairs], [divisor for _, divisor in pairs]
 
 
 def scaled(x_row: Sequence[float], scaling: Scaling | None) -> list[float]:
@@ -127,7 +118,7 @@ def targets(spec: NetworkSpec, y: Labels) -> list[list[float]]:
     class, a row of another length than NL, and plain values where NL >= 2 are due.
     """
     width = spec.layers[-1].size
-    low = -1.0 if ACTIVATIONS[_output(spec).activation.kind].codes_minus_one else 0.0
+    low = float(label_values(spec.cost_entry, spec.output_activation)[0])
     rows: list[list[float]] = []
     for value in y:
         if hasattr(value, "__len__"):
@@ -146,14 +137,10 @@ def targets(spec: NetworkSpec, y: Labels) -> list[list[float]]:
     return rows
 
 
-def _output(spec: NetworkSpec) -> Layer:
-    return spec.layers[1:][-1]
-
-
-def activate(layer: Layer, z: Sequence[Number]) -> list[Number]:
+def activate(spec: NetworkSpec, layer: Layer, z: Sequence[Number]) -> list[Number]:
     """a of a layer from its z, or of one neuron where σ is element-wise."""
     activation = layer.activation
-    return ACTIVATIONS[activation.kind].define(z, **activation.parameters)
+    return spec.activations[activation.kind].define(z, **activation.parameters)
 
 
 def feedforward(
@@ -176,7 +163,7 @@ def feedforward(
             sum(w_jk * a_k for w_jk, a_k in zip(w_j, a, strict=True)) + b_j
             for w_j, b_j in zip(w, b, strict=True)
         ]
-        a = activate(layer, z)
+        a = activate(spec, layer, z)
         zs.append(z)
         activations.append(a)
     return zs, activations
@@ -189,7 +176,7 @@ def cost_of_z(
 
     It is there where C_x(a, y) would cancel: the logarithm of a rounded a.
     """
-    define = COSTS[spec.cost.kind].define_from_z.get(_output(spec).activation.kind)
+    define = spec.cost_entry.define_from_z.get(spec.output_activation.kind)
     if define is None:
         return None
     return lambda z, y: define(z, y, **spec.cost.parameters)
@@ -220,7 +207,7 @@ def mean_cost(
 ) -> Number:
     """`cost` for complex parameters too, as a complex step needs it."""
     from_z = cost_of_z(spec)
-    define = COSTS[spec.cost.kind].define
+    define = spec.cost_entry.define
     total: Number = 0.0
     for x_row, y_row in examples(spec, x, y):
         zs, activations = feedforward(spec, parameters, x_row, scaling)
@@ -252,12 +239,11 @@ def total_cost(
     y: Labels,
     scaling: Scaling | None = None,
 ) -> float:
-    """`cost` + lmbda/(2 n) * the sum of w**2 (no biases), n = len(x)."""
-    squares = sum(
-        w_jk * w_jk
-        for number, _ in numbered_layers(spec)
-        for w_j in parameters[f"w{number}"]
-        for w_jk in w_j
-    )
-    lmbda = spec.hyperparameters.regularization.l2
-    return cost(spec, parameters, x, y, scaling) + lmbda / (2 * len(x)) * float(squares)
+    """`cost` + the regularizers' penalties of every weight (no bias), n = len(x)."""
+    total = cost(spec, parameters, x, y, scaling)
+    for kind, lmbda in spec.hyperparameters.regularization.penalties.items():
+        penalty = REGULARIZERS[kind].define
+        for number, _ in numbered_layers(spec):
+            for w_j in parameters[f"w{number}"]:
+                total += sum(penalty(w_jk, lmbda, len(x)).real for w_jk in w_j)
+    return total

@@ -1,0 +1,150 @@
+"""What the fields of a spec are made of: numbers, words, choices from a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
+
+from bpcompile.operators.entry import Entry, Parameter
+
+Value: TypeAlias = float | str
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The choice of one registry entry, with all of its parameters."""
+
+    kind: str
+    values: tuple[tuple[str, Value], ...] = ()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.values)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The parameters that are numbers."""
+        return {k: v for k, v in self.values if not isinstance(v, str)}
+
+    def normalised(self) -> Any:
+        """The kind alone where there are no parameters, else an object."""
+        return {"kind": self.kind, **self.parameters} if self.values else self.kind
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A Pydantic type: a union over a registry, discriminated by `kind`."""
+
+    registry: Mapping[str, Entry]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        choices: dict[Any, core_schema.CoreSchema] = {
+            kind: core_schema.typed_dict_schema(
+                {
+                    "kind": core_schema.typed_dict_field(
+                        core_schema.literal_schema([kind])
+                    ),
+                    **{
+                        parameter.name: core_schema.typed_dict_field(
+                            _parameter_schema(parameter),
+                            required=parameter.default is None,
+                        )
+                        for parameter in entry.parameters
+                    },
+                },
+                extra_behavior="forbid",
+            )
+            for kind, entry in self.registry.items()
+        }
+        union = core_schema.tagged_union_schema(choices, discriminator="kind")
+        return core_schema.no_info_before_validator_function(
+            lambda value: {"kind": value} if isinstance(value, str) else value,
+            core_schema.no_info_after_validator_function(self._chosen, union),
+        )
+
+    def _chosen(self, value: dict[str, Any]) -> Operator:
+        parameters = self.registry[value["kind"]].parameters
+        return Operator(
+            value["kind"],
+            # A parameter without a default is required, so it is there.
+            tuple((p.name, value.get(p.name, p.default or 0.0)) for p in parameters),
+        )
+
+
+def _parameter_schema(parameter: Parameter) -> core_schema.CoreSchema:
+    if parameter.words:
+        return core_schema.literal_schema(list(parameter.words))
+    bounds: dict[str, Any] = {
+        "gt": parameter.above,
+        "ge": parameter.at_least,
+        "le": parameter.at_most,
+        "lt": parameter.below,
+    }
+    if parameter.whole:
+        return core_schema.no_info_before_validator_function(
+            whole, core_schema.int_schema(strict=True, **bounds)
+        )
+    return core_schema.no_info_before_validator_function(
+        _exact, core_schema.float_schema(strict=True, allow_inf_nan=False, **bounds)
+    )
+
+
+def _exact(value: Any) -> Any:
+    """Refuses an integer that would be rounded where a float is wanted."""
+    if type(value) is int and value != int(float(value)):
+        raise PydanticCustomError("inexact", "not exactly representable")
+    return value
+
+
+def whole(value: Any) -> Any:
+    """Refuses what only equals an integer, as true and 1.0 do."""
+    if type(value) is not int:
+        raise PydanticKnownError("int_type")
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_exact)]
+Whole = Annotated[int, BeforeValidator(whole)]
+
+
+class Section(BaseModel):
+    """Every model of the spec: frozen, strict, unknown keys forbidden."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False
+    )
+
+    #: Fields, beside those that are None, whose default is that there is nothing.
+    optional: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def can_be_off(cls, name: str) -> bool:
+        return name in cls.optional or cls.model_fields[name].default is None
+
+
+def normalised(value: Any) -> Any:
+    """A field's value as JSON has it, defaults filled in; what is off is left out."""
+    if isinstance(value, Operator):
+        return value.normalised()
+    if isinstance(value, tuple):
+        return [normalised(item) for item in value]
+    if not isinstance(value, Section):
+        return value
+    found = {}
+    for name, field in type(value).model_fields.items():
+        held = getattr(value, name)
+        off = value.can_be_off(name) and held == field.default
+        if not off and not field.exclude:
+            found[name] = normalised(held)
+    return found
