@@ -42,9 +42,13 @@ class Operator:
 
 @dataclass(frozen=True)
 class OneOf:
-    """A Pydantic type: a union over a registry, discriminated by `kind`."""
+    """A Pydantic type: a union over a registry, discriminated by `kind`.
+
+    own    the section of `operators` that adds kinds of the spec's own, if one does
+    """
 
     registry: Mapping[str, Entry]
+    own: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -68,9 +72,16 @@ class OneOf:
             for kind, entry in self.registry.items()
         }
         union = core_schema.tagged_union_schema(choices, discriminator="kind")
-        return core_schema.no_info_before_validator_function(
+        full = core_schema.no_info_before_validator_function(
             lambda value: {"kind": value} if isinstance(value, str) else value,
             core_schema.no_info_after_validator_function(self._chosen, union),
+        )
+        # A kind of the spec's own has been chosen before, as no registry has it.
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, choose: (
+                value if isinstance(value, Operator) else choose(value)
+            ),
+            full,
         )
 
     def _chosen(self, value: dict[str, Any]) -> Operator:
@@ -139,6 +150,8 @@ def normalised(value: Any) -> Any:
         return value.normalised()
     if isinstance(value, tuple):
         return [normalised(item) for item in value]
+    if isinstance(value, dict):
+        return {key: normalised(item) for key, item in value.items()}
     if not isinstance(value, Section):
         return value
     found = {}

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from bpcompile.expr import BOOK, Const, spell, substitute
-from bpcompile.lower_operators import added, named_derivative, reads_z
+from bpcompile.lower_operators import (
+    added,
+    gradient_body,
+    named_derivative,
+    named_gradient,
+    prime_body,
+    reads_z,
+)
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
 from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
@@ -120,8 +127,8 @@ class _Lowering:
         for entry in self.steps.activations.values():
             for function in self._activation_functions(entry):
                 functions[function.name] = function
-        cost = self._cost_function()
-        functions[cost.name] = cost
+        for function in self._cost_functions():
+            functions[function.name] = function
         return tuple(functions.values())
 
     def _activation_functions(self, entry: Activation) -> list[Function]:
@@ -130,7 +137,7 @@ class _Lowering:
         kink = f"; {entry.kink}" if entry.kink else ""
         functions = [
             Function(
-                entry.kind,
+                entry.function,
                 "activation",
                 ("z",),
                 entry.body,
@@ -138,24 +145,28 @@ class _Lowering:
                 kink,
                 reads_z(entry),
                 entry.overflows,
+                entry.masks,
             )
         ]
         prime = named_derivative(entry)
         if prime and entry.derivative is not None:
             book = spell(entry.derivative, BOOK, {})
+            of_formula = ", derived from the formula"
             functions.append(
                 Function(
                     prime.function,
                     "derivative",
                     prime.reads,
-                    (Map("prime", entry.derivative),),
-                    f"{entry.symbol}'(z) = {book}",
+                    prime_body(entry),
+                    f"{entry.symbol}'(z){of_formula if entry.beforehand else f' = {book}'}",
+                    overflows=bool(entry.beforehand) and entry.overflows,
+                    masks=entry.masks,
                 )
             )
         if not entry.elementwise and not self.fused:
             functions.append(
                 Function(
-                    f"{entry.kind}_vjp",
+                    f"{entry.function}_vjp",
                     "derivative",
                     ("g", "a"),
                     entry.vjp,
@@ -164,13 +175,40 @@ class _Lowering:
             )
         return functions
 
+    def _cost_functions(self) -> list[Function]:
+        functions = [self._cost_function()]
+        named = None if self.fused else named_gradient(self.cost)
+        if named:
+            functions.append(
+                Function(
+                    named.function,
+                    "derivative",
+                    named.reads,
+                    gradient_body(self.cost),
+                    f"∂C/∂a of {self.cost.symbol}, for each output",
+                    f"; {self.cost.kink}" if self.cost.kink else "",
+                    keeps=True,
+                    overflows=self.cost.overflows,
+                    masks=self.cost.masks,
+                )
+            )
+        return functions
+
     def _cost_function(self) -> Function:
         formula = self.cost.formula
         if self.fused is None:
             text = f"{formula}, before the sum over the outputs"
-            return Function(self.cost.kind, "cost", ("a", "y"), self.cost.body, text)
+            return Function(
+                self.cost.function,
+                "cost",
+                ("a", "y"),
+                self.cost.body,
+                text,
+                overflows=self.cost.overflows,
+                masks=self.cost.masks,
+            )
         return Function(
-            f"{self.cost.kind}_of_{self.output.kind}",
+            f"{self.cost.function}_of_{self.output.kind}",
             "cost",
             ("z", "y"),
             self.fused.value,

@@ -10,11 +10,13 @@ from dataclasses import replace
 
 from bpcompile.expr import Apply, Const, Expr, operations, substitute, variables
 from bpcompile.fields import Operator
-from bpcompile.operators.entry import Activation, Body
+from bpcompile.operators.entry import Activation, Body, Cost, Map
 from bpcompile.steps import Call, ErrorStep, Tensor
 
 #: A derivative of more operations than this becomes a function of its own.
 MOST_INLINE = 2
+#: The same of a cost's, which stands in one line only.
+MOST_INLINE_OF_COST = 4
 
 
 def resolved(entry: Activation, chosen: Operator) -> Activation:
@@ -36,6 +38,7 @@ def resolved(entry: Activation, chosen: Operator) -> Activation:
         formula=entry.formula.format(**chosen.parameters),
         body=filled(entry.body),
         vjp=filled(entry.vjp),
+        beforehand=filled(entry.beforehand),
         derivative=None if derivative is None else substitute(derivative, numbers),
     )
 
@@ -47,17 +50,43 @@ def added(terms: Iterable[Expr]) -> Expr:
 
 def named_derivative(entry: Activation) -> Call | None:
     """σ' as a function of its own where it is more than two operations."""
-    if entry.derivative is None or operations(entry.derivative) <= MOST_INLINE:
+    if entry.derivative is None:
         return None
-    read = {v.name for v in variables(entry.derivative)}
-    return Call(f"{entry.kind}_prime", tuple(name for name in "za" if name in read))
+    if operations(entry.derivative) <= MOST_INLINE and not entry.beforehand:
+        return None
+    read = _read(prime_body(entry))
+    names = tuple(name for name in "za" if name in read)
+    return Call(f"{entry.function}_prime", names)
+
+
+def prime_body(entry: Activation) -> Body:
+    """σ' in statements, for an element-wise activation."""
+    assert entry.derivative is not None
+    return *entry.beforehand, Map("prime", entry.derivative)
+
+
+def named_gradient(cost: Cost) -> Call | None:
+    """∂C/∂a as a function of its own where it is more than one line should hold."""
+    if operations(cost.gradient) <= MOST_INLINE_OF_COST and not cost.beforehand:
+        return None
+    read = _read(gradient_body(cost))
+    names = tuple(name for name in "ay" if name in read)
+    return Call(f"{cost.function}_gradient", names)
+
+
+def gradient_body(cost: Cost) -> Body:
+    """∂C/∂a in statements."""
+    return *cost.beforehand, Map("gradient", cost.gradient)
+
+
+def _read(body: Body) -> set[str]:
+    return {v.name for statement in body for v in variables(statement.value)}
 
 
 def reads_z(entry: Activation) -> bool:
     """Whether the way back reads z; else a may take its place in memory."""
-    derivative = [entry.derivative] if entry.derivative is not None else []
-    back = derivative + [statement.value for statement in entry.vjp]
-    return any(v.name == "z" for value in back for v in variables(value))
+    back = prime_body(entry) if entry.derivative is not None else entry.vjp
+    return "z" in _read(back)
 
 
 def times(factor: Expr, derivative: Expr) -> Expr:

@@ -101,6 +101,7 @@ def environment(target: Target) -> Environment:
     made.globals.update(
         spell=words.spell,
         literal=words.literal,
+        docstring=words.docstring,
         in_place=words.in_place,
         assign=words.assign,
         rule=_rule,
@@ -185,6 +186,18 @@ class _Words:
                 lines.append(sign + "     ")
             lines[-1] += clause
         return "\n".join(line.rstrip() for line in lines)
+
+    def docstring(self, text: str) -> str:
+        """Of a function: on one line if it fits, else broken between words."""
+        line = f'    """{text}."""'
+        if len(line) <= LINE:
+            return line
+        lines = ['    """']
+        for word in text.split(" "):
+            if len(lines[-1]) + len(word) + 2 > LINE:
+                lines.append("   ")
+            lines[-1] += word if lines[-1].endswith('"') else f" {word}"
+        return "\n".join([*lines[:-1], f"{lines[-1]}.", '    """'])
 
     def literal(self, text: str, room: int) -> str:
         """The one place where free text becomes code: ASCII, every risk escaped.

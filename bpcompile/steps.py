@@ -104,6 +104,7 @@ class ErrorStep(Step):
     value      δ over "a", "z", "y" and "g" (what comes from above)
     prime      σ'(z) as a named function, where `value` still lacks it as a factor
     through    the named function that takes the value back through the Jacobian
+    gradient   the named function of ∇ₐC, which "g" is then
     operands   the array in which each variable stands
     consumes   the variables that no later step reads: their arrays are free
     """
@@ -114,6 +115,7 @@ class ErrorStep(Step):
     operands: tuple[tuple[str, Tensor], ...]
     result: Tensor
     consumes: tuple[str, ...] = field(default=(), kw_only=True)
+    gradient: Call | None = field(default=None, kw_only=True)
 
     @property
     def writes(self) -> tuple[Tensor, ...]:

@@ -68,6 +68,7 @@ class Verdict:
     overflows   something may pass infinity on the way to a right result
     masks       a branch that is not taken may have no value
     low, high   the least and greatest value within NEAR
+    flat        the derivative is 0 everywhere
     worries     where the code overflows or gives NaN, in words
     """
 
@@ -76,6 +77,7 @@ class Verdict:
     masks: bool
     low: float
     high: float
+    flat: bool
     worries: tuple[str, ...]
 
 
@@ -96,17 +98,14 @@ def examine(
 ) -> Verdict:
     """Everything about one line; `fixed` are the other variables.
 
-    Raises FormulaError where the formula has no value or no derivative, where that is
-    0 everywhere, and where a derivative given by hand is another one.
+    Raises FormulaError where the formula has no value or no derivative, and where a
+    derivative given by hand is another one.
     """
     line = _Line(subject, points, dict(fixed or {}))
     line.defined()
     places = list(line.switches())
     kinks = tuple(kink for place in places for kink in line.kink(place))
     slopes = line.differentiable({kink.at for kink in kinks})
-    if not any(slopes) and not fixed:
-        hint = "nothing could be learnt through it"
-        raise FormulaError("has the derivative 0 everywhere", hint)
     ran = Ran()
     near = [line.at(p).number.real for p in points if abs(p) <= NEAR]
     worries = (
@@ -114,7 +113,13 @@ def examine(
         *line.worries(subject.back, "its derivative ", ran),
     )
     return Verdict(
-        kinks, ran.overflowed, ran.undefined, min(near), max(near), worries
+        kinks,
+        ran.overflowed,
+        ran.undefined,
+        min(near),
+        max(near),
+        not any(slopes),
+        worries,
     )
 
 
@@ -141,7 +146,7 @@ class _Line:
 
     def defined(self) -> None:
         """Raises FormulaError where the formula has no value."""
-        for p in sorted(self.points, key=abs):
+        for p in sorted(self.points, key=_oddity):
             found = self.at(p)
             # Far out a rounded 0 is not a 0: log(1 - tanh(z)).
             if found.undefined is not None and (
@@ -157,7 +162,7 @@ class _Line:
     def advice(self) -> str:
         if self.subject.variable == "z":
             return "an activation needs one for every z"
-        return 'a cost says by "range" which a it needs' if self.fixed else ""
+        return 'y may be any number; "range" says between which a must lie'
 
     # Kinks, jumps, poles
 
@@ -220,7 +225,7 @@ class _Line:
     def differentiable(self, kinks: set[float]) -> list[float]:
         """The slopes on the grid; FormulaError where there is none, or another."""
         slopes = []
-        for p in sorted(self.points, key=abs):
+        for p in sorted(self.points, key=_oddity):
             if not self.at(p).good:
                 continue
             found, exact = self.derived(p), self.slope(p)
@@ -265,8 +270,12 @@ class _Line:
                     ran.undefined |= once.undefined
                     last = p
                     continue
-                edge = _bisected(lambda q: math.isfinite(self.emitted(body, q)), last, p)
-                what = "gives NaN" if math.isnan(self.emitted(body, edge)) else "overflows"
+                edge = _bisected(
+                    lambda q: math.isfinite(self.emitted(body, q)), last, p
+                )
+                what = (
+                    "gives NaN" if math.isnan(self.emitted(body, edge)) else "overflows"
+                )
                 yield f"{whose}{what} for {self.subject.variable} {sign} {edge:.4g}"
                 break
 
@@ -278,6 +287,11 @@ class _Line:
             found = value(statement.value, known, self.subject.dtype, ran)
             known[statement.target] = found.number.real
         return known[body[-1].target]
+
+
+def _oddity(p: float) -> float:
+    """0 and 1 come first, so that a message names a number that is easily tried."""
+    return abs(math.log(abs(p))) if p else 0.0
 
 
 def _switching(tree: Expr) -> Iterator[Expr]:

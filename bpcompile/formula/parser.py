@@ -59,6 +59,7 @@ _INSTEAD: Mapping[str, str] = {
     "−": "write -",
     "–": "write -",
 }
+_CONDITIONS = ("if", "else", "and", "or", "not")
 _WORDS: Mapping[str, str] = {
     **{"ln": "log", "maximum": "max", "minimum": "min", "fabs": "abs", "sgn": "sign"},
     **{"power": "**", "pow": "**", "sqr": "**", "square": "**"},
@@ -115,7 +116,8 @@ class _Parser:
             self.fail(self.token, 'has a ")" that closes nothing')
         if self.token.kind in ("number", "name") or self.token.text == "(":
             shown = quote(self.token.text)
-            self.fail(self.token, f"lacks an operator before {shown}", "such as *")
+            hint = _HOW_TO_CHOOSE if self.token.text in _CONDITIONS else "such as *"
+            self.fail(self.token, f"lacks an operator before {shown}", hint)
         self.unexpected("an operator")
 
     # Tokens
@@ -241,7 +243,7 @@ class _Parser:
             hint = f"did you mean {meant}?"
         elif name in ("a", "y", "z"):
             hint = f"it is over {_listed(self.variables)}"
-        elif name in ("if", "and", "or", "not"):
+        elif name in _CONDITIONS:
             hint = _HOW_TO_CHOOSE
         self.fail(token, f"has {quote(name)}, which it does not know", hint)
 
@@ -271,7 +273,7 @@ class _Parser:
     def unknown_call(self, token: Token) -> NoReturn:
         name = token.text
         message = f"calls {quote(name)}, which it does not know"
-        words = (*CALLABLE, *self.known)
+        words = tuple(dict.fromkeys((*CALLABLE, *self.known)))
         if name in self.variables or name in CONSTANTS:
             message = f"calls {name}, which is a value"
             self.fail(token, message, f"write {name} * (...)")

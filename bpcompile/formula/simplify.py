@@ -107,12 +107,14 @@ def _multiplied(tree: Apply) -> Expr:
             return Const(c * d) * x
         case Apply("mul", (Const(c), Apply("div", (Const(d), x)))) if _exact(c, d):
             return Const(c * d) / x
-        case Apply("mul", (Apply("div", (Const(c), x)), Apply("mul", (Const(d), y)))) if (
-            _exact(c, d)
-        ):
+        case Apply(
+            "mul", (Apply("div", (Const(c), x)), Apply("mul", (Const(d), y)))
+        ) if _exact(c, d):
             return simplified(simplified(Const(c * d) * y) / x)
         case Apply("mul", (x, Apply("mul", (Const(c), y)))) if _exact(c):
             return Const(c) * (x * y)
+        case Apply("div", (Apply("mul", (Const(c), x)), Const(d))) if c % d == 0:
+            return simplified(Const(c // d) * x)
         case Apply("mul", (Const(c), Apply("neg", (x,)))):
             return Const(-c) * x
         case Apply(op, (Apply("neg", (x,)), Apply("neg", (y,)))):

@@ -50,14 +50,18 @@ class Called(Expr):
         """The entry's σ'(arg), in terms of `arg` and of this call."""
         assert self.entry.derivative is not None
         own = {"z": self.arg, "a": self, **self._constants}
-        return replaced(_folded(self.entry.shared, self.entry.derivative), own)
+        return replaced(_folded(self.entry.beforehand, self.entry.derivative), own)
 
     @property
     def written_out(self) -> Expr:
         """The entry's body as one tree over `arg`."""
+        return replaced(self.entry_tree, {"z": self.arg, **self._constants})
+
+    @property
+    def entry_tree(self) -> Expr:
+        """The entry's body as one tree over "z" and its parameters."""
         *before, last = self.entry.body
-        own = {"z": self.arg, **self._constants}
-        return replaced(_folded(tuple(before), last.value), own)
+        return _folded(tuple(before), last.value)
 
     @property
     def _constants(self) -> dict[str, Expr]:
@@ -103,6 +107,16 @@ def nodes(tree: Expr) -> Iterator[Expr]:
         node = waiting.pop()
         yield node
         waiting += reversed(children(node))
+
+
+def written_out_size(tree: Expr) -> int:
+    """How many nodes the tree has without calls."""
+    inside = sum(map(written_out_size, children(tree)))
+    if not isinstance(tree, Called):
+        return 1 + inside
+    plain = list(nodes(tree.entry_tree))
+    uses = sum(isinstance(node, Var) and node.name == "z" for node in plain)
+    return len(plain) + uses * (inside - 1)
 
 
 def written(tree: Expr) -> str:

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import cmath
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bpcompile.expr import PRIMITIVES, Apply, Const, Expr, Number, Var
 from bpcompile.formula.tree import Called, children
 
-#: Largest and smallest positive number of each dtype.
-LIMITS: Mapping[str, tuple[float, float]] = {
-    "float32": (3.4028234663852886e38, 2.0**-149),
-    "float64": (1.7976931348623157e308, 2.0**-1074),
-}
 STEP = 1e-30
 
 
@@ -55,7 +51,7 @@ def value(
     ran: Ran | None = None,
 ) -> Value:
     """The tree's value over numbers for its variables; `ran` notes what happened."""
-    return _Evaluation(values, *LIMITS[dtype], ran or Ran()).of(tree)
+    return _Evaluation(values, dtype == "float32", ran or Ran()).of(tree)
 
 
 def slope(tree: Expr, values: Mapping[str, float], name: str) -> float:
@@ -74,8 +70,7 @@ def number(tree: Expr, values: Mapping[str, Number]) -> Number:
 @dataclass(frozen=True)
 class _Evaluation:
     values: Mapping[str, Number]
-    largest: float
-    smallest: float
+    single: bool
     ran: Ran
 
     def of(self, tree: Expr) -> Value:
@@ -150,12 +145,15 @@ class _Evaluation:
         return math.inf if power else math.nan
 
     def limited(self, result: Number) -> Number:
-        """The nearest that the dtype holds, as far as its range goes."""
+        """The nearest number that the dtype holds."""
         if isinstance(result, complex):
             return result
-        if abs(result) > self.largest:
+        if not self.single or not math.isfinite(result):
+            return result
+        try:
+            return float(struct.unpack("f", struct.pack("f", result))[0])
+        except OverflowError:
             return math.copysign(math.inf, result)
-        return 0.0 * result if abs(result) < self.smallest / 2 else result
 
     def is_pole(self, tree: Expr, args: list[Value]) -> bool:
         """Whether it is infinite because of where it stands, not of its size."""

@@ -88,11 +88,20 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Entry:
-    """What every operator has: its name in specs and its parameters."""
+    """What every operator has: its name in specs and its parameters.
+
+    identifier    what its functions are called if not as its kind, which may be a word
+                  that a language keeps to itself
+    """
 
     kind: str
     description: str
     parameters: tuple[Parameter, ...] = field(default=(), kw_only=True)
+    identifier: str = field(default="", kw_only=True)
+
+    @property
+    def function(self) -> str:
+        return self.identifier or self.kind
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class Activation(Entry):
     define        the definition in plain Python, a layer's z to its a; real or complex
     body          the stable form that is emitted, from "z" to "a"
     derivative    σ'(z) over "z" and "a", for an element-wise activation
+    beforehand    statements whose targets `derivative` reads as well
     vjp           else: Jᵀg from "g", "z", "a" to "delta", J the Jacobian ∂a/∂z
     interval      the values that a can take
     least_size    with fewer neurons a does not depend on z, so that nothing is learnt
@@ -115,6 +125,7 @@ class Activation(Entry):
     body: Body
     interval: Interval
     derivative: Expr | None = None
+    beforehand: Body = ()
     vjp: Body = ()
     vjp_formula: str = ""
     output_only: bool = False
@@ -123,6 +134,8 @@ class Activation(Entry):
     codes_minus_one: bool = False
     #: exp may overflow to infinity on the way to a right result
     overflows: bool = False
+    #: a branch that is not taken may have no value
+    masks: bool = False
     #: what the derivative is taken to be where there is none
     kink: str = ""
 
@@ -158,6 +171,7 @@ class Cost(Entry):
     define_from_z   the same from z, by kind of output activation, without cancelling
     body            the cost per neuron from "a" and "y" to "terms"
     gradient        ∂C/∂a over "a" and "y"
+    beforehand      statements whose targets `gradient` reads as well
     outputs         the interval in which a must lie
     targets         what y must be: a key of `TARGETS`
     fused           by kind of output activation
@@ -177,6 +191,10 @@ class Cost(Entry):
     fused: Mapping[str, FusedError] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
     refuses: Mapping[str, str] = field(default_factory=dict)
+    beforehand: Body = ()
+    overflows: bool = False
+    masks: bool = False
+    kink: str = ""
 
 
 def label_values(cost: Cost, output: Activation) -> tuple[int, int]:
