@@ -13,7 +13,7 @@ from bpcompile.lower_operators import (
 )
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
-from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
+from bpcompile.operators.entry import TARGETS, Activation, label_values
 from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
 

@@ -126,5 +126,6 @@ def chosen_own(value: Mapping[str, Any]) -> dict[str, Any]:
 def _chosen(value: Any, kinds: Iterable[str]) -> Any:
     kind = value.get("kind") if isinstance(value, dict) else value
     bare = not isinstance(value, dict) or len(value) == 1
-    own = isinstance(kind, str) and kind in kinds and bare
-    return Operator(kind) if own else value
+    if isinstance(kind, str) and kind in kinds and bare:
+        return Operator(kind)
+    return value

@@ -199,14 +199,14 @@ class _Words:
             lines[-1] += word if lines[-1].endswith('"') else f" {word}"
         return "\n".join([*lines[:-1], f"{lines[-1]}.", '    """'])
 
-    def literal(self, text: str, room: int) -> str:
+    def literal(self, text: str, room: int, indent: str = "") -> str:
         """The one place where free text becomes code: ASCII, every risk escaped.
 
         On one line if it fits in `room` columns, else in parts of at most `width`
-        columns between `open` and `close`.
+        columns between `open` and `close`, all of them indented.
         """
         rules = self.settings["literal"]
-        quote, width = rules["quote"], rules["width"]
+        quote, width = rules["quote"], rules["width"] - len(indent)
         parts = [""]
         for character in text:
             written = self._escaped(character)
@@ -216,8 +216,8 @@ class _Words:
         quoted = [f"{quote}{part}{quote}" for part in parts]
         if len(quoted) == 1 and len(quoted[0]) <= room:
             return quoted[0]
-        lines = "".join(f"    {part}\n" for part in quoted)
-        return f"{rules['open']}\n{lines}{rules['close']}"
+        lines = "".join(f"{indent}    {part}\n" for part in quoted)
+        return f"{rules['open']}\n{lines}{indent}{rules['close']}"
 
     def _escaped(self, character: str) -> str:
         rules = self.settings["literal"]

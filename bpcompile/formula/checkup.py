@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from bpcompile.expr import Apply, Expr
 from bpcompile.formula.errors import FormulaError
@@ -55,7 +56,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class Kink:
-    """The derivative differs on both sides of `at`, and is taken to be `taken`."""
+    """The derivative differs on both sides of `at`, and is taken to be `taken`; or it
+    only comes out so there, where a kink of one part meets that of another."""
 
     at: float
     taken: float
@@ -179,13 +181,16 @@ class _Line:
         def side(p: float) -> float:
             return value(tree, self.values(p)).number.real
 
+        def same_side(here: float, p: float) -> bool:
+            return side(p) * here > 0
+
         before, last = math.nan, math.nan
         for p in self.points:
             now = side(p)
             if now == 0:
                 yield p
             elif before * now < 0:
-                yield _bisected(lambda q, s=before: side(q) * s > 0, last, p)
+                yield _bisected(partial(same_side, before), last, p)
             before, last = now, p
 
     def kink(self, p: float) -> Iterator[Kink]:
@@ -195,7 +200,8 @@ class _Line:
         """
         beside = BESIDE * max(abs(p), 1e-6)
         left, here, right = (self.at(q) for q in (p - beside, p, p + beside))
-        if here.undefined is not None and abs(p) <= self.reach:
+        # Of a rounded 0 the neighbours are 0 too: 1 / (1 - tanh(z)) far out.
+        if here.undefined is not None and (left.good or right.good):
             self.fail_undefined(p, here.undefined)
         if not (left.good and right.good):
             return
@@ -207,12 +213,10 @@ class _Line:
                 raise FormulaError(f"has no value at {self.where(p)}", self.advice())
             jump = f"jumps at {self.where(p)}, from {low:.6g} to {high:.6g}"
             raise FormulaError(f"{jump}: it is not differentiable there")
-        if abs(slopes[0] - slopes[1]) > WRONG * max(1.0, *map(abs, slopes)):
-            yield Kink(p, self.derived(p).number.real)
-
-    @property
-    def reach(self) -> float:
-        return max(NEAR, *(abs(p) for p in self.points if math.isfinite(p)))
+        taken = self.derived(p).number.real
+        sides = max(abs(slopes[0] - slopes[1]), abs(slopes[0] - taken))
+        if sides > WRONG * max(1.0, *map(abs, slopes)):
+            yield Kink(p, taken)
 
     # The derivative
 

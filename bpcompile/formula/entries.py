@@ -13,10 +13,11 @@ from bpcompile.expr import PRIMITIVES, Expr, Number, Var, variables
 from bpcompile.formula.checkup import Kink, Subject, Verdict, examine, grid
 from bpcompile.formula.derive import derivative, plain_powers
 from bpcompile.formula.errors import FormulaError
-from bpcompile.formula.parser import CONSTANTS, parse
+from bpcompile.formula.parser import parse
 from bpcompile.formula.statements import TAKEN, statements
 from bpcompile.formula.tree import written, written_out_size
 from bpcompile.formula.values import number
+from bpcompile.formula.words import CONSTANTS
 from bpcompile.operators import ACTIVATIONS, COSTS
 from bpcompile.operators.entry import Activation, Cost, Interval, elementwise
 from bpcompile.own import Own, OwnActivation, OwnCost, OwnOperators

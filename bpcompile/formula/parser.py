@@ -13,7 +13,6 @@ The grammar, of which nothing is ever evaluated:
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -22,61 +21,23 @@ from bpcompile.errors import MAX_QUOTED, nearest, quote
 from bpcompile.expr import Apply, Const, Expr, Var
 from bpcompile.formula.errors import FormulaError
 from bpcompile.formula.tree import CALLABLE, Called
+from bpcompile.formula.words import (
+    COMPARISONS,
+    CONDITIONS,
+    CONSTANTS,
+    HOW_TO_CHOOSE,
+    INSTEAD,
+    PRODUCTS,
+    SUMS,
+    TOKEN,
+    WORDS,
+    Token,
+)
 from bpcompile.operators.entry import Activation, Parameter
 
 MAX_LENGTH = 1_000
 MAX_NODES = 200
 MAX_DEPTH = 50
-CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e}
-
-_TOKEN = re.compile(
-    r"[ \t]*(?:(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|(?P<sign>\*\*|<=|>=|==|!=|<|>|[-+*/(),=])|(?P<other>\S|$))"
-)
-_COMPARISONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-_SUMS = {"+": "add", "-": "sub"}
-_PRODUCTS = {"*": "mul", "/": "div"}
-_HOW_TO_CHOOSE = "write where(z > 0, THIS, THAT) to choose"
-#: What people write for something else.
-_INSTEAD: Mapping[str, str] = {
-    "^": "a power is written **",
-    "==": "comparisons are <, <=, > and >=",
-    "!=": "comparisons are <, <=, > and >=",
-    "=": "comparisons are <, <=, > and >=",
-    "|": "write abs(z)",
-    "&": _HOW_TO_CHOOSE,
-    "?": _HOW_TO_CHOOSE,
-    "%": "there is no remainder",
-    "!": "there is no factorial",
-    "[": "write (",
-    "{": "write (",
-    "]": "write )",
-    "}": "write )",
-    ".": "a number needs a digit",
-    "×": "write *",
-    "·": "write *",
-    "−": "write -",
-    "–": "write -",
-}
-_CONDITIONS = ("if", "else", "and", "or", "not")
-_WORDS: Mapping[str, str] = {
-    **{"ln": "log", "maximum": "max", "minimum": "min", "fabs": "abs", "sgn": "sign"},
-    **{"power": "**", "pow": "**", "sqr": "**", "square": "**"},
-}
-
-
-@dataclass(frozen=True)
-class Token:
-    """A word of the formula: `kind` is "number", "name", "sign", "other" or "end"."""
-
-    kind: str
-    text: str
-    start: int
-
-    @property
-    def span(self) -> tuple[int, int]:
-        return self.start, self.start + max(1, len(self.text))
 
 
 def parse(
@@ -116,7 +77,7 @@ class _Parser:
             self.fail(self.token, 'has a ")" that closes nothing')
         if self.token.kind in ("number", "name") or self.token.text == "(":
             shown = quote(self.token.text)
-            hint = _HOW_TO_CHOOSE if self.token.text in _CONDITIONS else "such as *"
+            hint = HOW_TO_CHOOSE if self.token.text in CONDITIONS else "such as *"
             self.fail(self.token, f"lacks an operator before {shown}", hint)
         self.unexpected("an operator")
 
@@ -125,14 +86,12 @@ class _Parser:
     def step(self) -> Token:
         """The token that was current; the one after it is current now."""
         before = getattr(self, "token", Token("end", "", 0))
-        found = _TOKEN.match(self.text, self.end)
-        kind = found.lastgroup if found else None
-        # Only white space that is none of a formula's can be left unmatched.
-        assert found is not None and kind is not None
-        if kind == "other" and not found[kind]:
-            kind, text, start = "end", "", len(self.text.rstrip())
-        else:
-            text, start = found[kind], found.start(kind)
+        found = TOKEN.match(self.text, self.end)
+        assert found is not None and found.lastgroup is not None
+        kind = found.lastgroup
+        text, start = found[kind], found.start(kind)
+        if not text:
+            kind, start = "end", len(self.text.rstrip(" \t\n"))
         self.token, self.end = Token(kind, text, start), found.end()
         return before
 
@@ -149,32 +108,32 @@ class _Parser:
         token = self.token
         if token.kind == "end":
             self.fail(token, f"ends where {expected} should follow")
-        hint = _INSTEAD.get(token.text, "")
+        hint = INSTEAD.get(token.text, "")
         self.fail(token, f"has {quote(token.text)} where {expected} should be", hint)
 
     # Rules
 
     def comparison(self) -> Expr:
         left = self.sum()
-        if self.token.text not in _COMPARISONS:
+        if self.token.text not in COMPARISONS:
             return left
-        primitive = _COMPARISONS[self.step().text]
+        primitive = COMPARISONS[self.step().text]
         tree = self.apply(primitive, left, self.sum())
-        if self.token.text in _COMPARISONS:
+        if self.token.text in COMPARISONS:
             hint = "multiply two: (0 < z) * (z < 1)"
             self.fail(self.token, "compares a comparison", hint)
         return tree
 
     def sum(self) -> Expr:
         tree = self.product()
-        while self.token.text in _SUMS:
-            tree = self.apply(_SUMS[self.step().text], tree, self.product())
+        while self.token.text in SUMS:
+            tree = self.apply(SUMS[self.step().text], tree, self.product())
         return tree
 
     def product(self) -> Expr:
         tree = self.unary()
-        while self.token.text in _PRODUCTS:
-            tree = self.apply(_PRODUCTS[self.step().text], tree, self.unary())
+        while self.token.text in PRODUCTS:
+            tree = self.apply(PRODUCTS[self.step().text], tree, self.unary())
         return tree
 
     def unary(self) -> Expr:
@@ -243,8 +202,8 @@ class _Parser:
             hint = f"did you mean {meant}?"
         elif name in ("a", "y", "z"):
             hint = f"it is over {_listed(self.variables)}"
-        elif name in _CONDITIONS:
-            hint = _HOW_TO_CHOOSE
+        elif name in CONDITIONS:
+            hint = HOW_TO_CHOOSE
         self.fail(token, f"has {quote(name)}, which it does not know", hint)
 
     def call(self, token: Token, opening: Token) -> Expr:
@@ -266,8 +225,10 @@ class _Parser:
         if name in CALLABLE:
             return self.apply(name, *args)
         entry = self.known[name]
-        defaults = tuple((p.name, p.default) for p in entry.parameters)
-        full = tuple((n, numbers.get(n, default or 0.0)) for n, default in defaults)
+        full = tuple(
+            (p.name, numbers.get(p.name, float(p.default or 0)))
+            for p in entry.parameters
+        )
         return self.grown(Called(name, args[0], full, entry=entry), args[0])
 
     def unknown_call(self, token: Token) -> NoReturn:
@@ -277,13 +238,13 @@ class _Parser:
         if name in self.variables or name in CONSTANTS:
             message = f"calls {name}, which is a value"
             self.fail(token, message, f"write {name} * (...)")
-        meant = _WORDS.get(name) or nearest(name, words)
+        meant = WORDS.get(name) or nearest(name, words)
         hint = f"did you mean {meant}?" if meant else f"one of: {', '.join(words)}"
         self.fail(token, message, hint)
 
     def named_number(self, token: Token, numbers: dict[str, float]) -> bool:
         """`name=number` among the arguments of an activation."""
-        ahead = _TOKEN.match(self.text, self.end)
+        ahead = TOKEN.match(self.text, self.end)
         if self.token.kind != "name" or not ahead or ahead["sign"] != "=":
             return False
         entry = self.known.get(token.text)

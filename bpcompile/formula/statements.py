@@ -105,8 +105,10 @@ def _part_to_name(values: list[Expr]) -> Expr | None:
     for value in values:
         if _width(value) > MAX_WIDTH:
             parts = [node for node in nodes(value) if isinstance(node, Apply)]
-            fitting = [p for p in parts if _width(p) <= MAX_WIDTH and not _is_test(p)]
-            return max(fitting, key=_width)
+            fitting = [part for part in parts if _width(part) <= MAX_WIDTH]
+            # A comparison reads best where it stands.
+            numbers = [part for part in fitting if not _is_test(part)]
+            return max(numbers or fitting, key=_width)
     return None
 
 

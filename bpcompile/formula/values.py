@@ -119,15 +119,7 @@ class _Evaluation:
         real = not any(isinstance(arg, complex) for arg in args)
         if isinstance(result, complex) and real:
             return math.nan
-        if any(isinstance(arg, complex) and arg.real < 0 for arg in args) and (
-            isinstance(tree, Apply)
-            and (
-                tree.primitive in ("log", "sqrt")
-                or (tree.primitive == "pow" and args[1].real % 1 != 0)
-            )
-        ):
-            return math.nan
-        return result
+        return math.nan if _left_the_reals(tree, args) else result
 
     def overflow(self, tree: Expr, args: list[Number]) -> Number:
         if any(isinstance(arg, complex) for arg in args):
@@ -173,3 +165,11 @@ class _Evaluation:
         if tree.primitive in ("mul", "pow"):
             return 0 not in numbers
         return tree.primitive == "div" and numbers[0] != 0
+
+
+def _left_the_reals(tree: Expr, args: list[Number]) -> bool:
+    """Whether a complex step finds a value where the real function has none."""
+    if not isinstance(tree, Apply) or args[0].real >= 0:
+        return False
+    fraction = tree.primitive == "pow" and args[1].real % 1 != 0
+    return fraction or tree.primitive in ("log", "sqrt")
