@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from bpcompile.expr import Apply, Expr
@@ -130,12 +130,16 @@ class _Line:
     subject: Subject
     points: list[float]
     fixed: dict[str, float]
+    found: dict[float, Value] = field(default_factory=dict)
 
     def values(self, p: float) -> dict[str, float]:
         return {**self.fixed, self.subject.variable: p}
 
     def at(self, p: float) -> Value:
-        return value(self.subject.tree, self.values(p))
+        # Kept, because every question begins with it.
+        if p not in self.found:
+            self.found[p] = value(self.subject.tree, self.values(p))
+        return self.found[p]
 
     def slope(self, p: float) -> float:
         return slope(self.subject.tree, self.values(p), self.subject.variable)

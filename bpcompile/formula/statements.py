@@ -20,6 +20,8 @@ MAX_WIDTH = 58
 MAX_NAME = 20
 #: What operators call their own variables.
 TAKEN = frozenset(("z", "a", "y", "g", "delta", "prime", "terms"))
+#: What it takes to make a number of a choice between two, in such a spelling.
+CONVERSION = 16
 #: One operation must occur so often to have a name, two or a call twice.
 OFTEN = 3
 
@@ -131,6 +133,13 @@ def _is_test(tree: Expr) -> bool:
     return isinstance(tree, Apply) and tree.primitive in ("lt", "le", "gt", "ge")
 
 
+def _is_choice(tree: Apply) -> bool:
+    """Whether the value is one of two numbers, whatever the type of the arrays."""
+    return tree.primitive == "where" and not any(
+        isinstance(node, Var) for arg in tree.args[1:] for node in nodes(arg)
+    )
+
+
 def _width(tree: Expr) -> int:
     """More columns than any target takes, with brackets and prefixes of functions."""
     if isinstance(tree, Const):
@@ -138,6 +147,8 @@ def _width(tree: Expr) -> int:
     if isinstance(tree, Var):
         return len(tree.name)
     inside = sum(map(_width, children(tree)))
+    if isinstance(tree, Apply) and _is_choice(tree):
+        inside += CONVERSION
     if _is_call(tree):
         return inside + 12 + 2 * (len(children(tree)) - 1)
     return inside + 5
