@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from bpcompile.expr import BOOK, Const, spell, substitute
+from bpcompile.expr import BOOK, Const, Var, spell, substitute
 from bpcompile.lower_operators import (
     added,
     gradient_body,
+    kinks_in_words,
     named_derivative,
     named_gradient,
-    prime_body,
     reads_z,
+    special_functions,
 )
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
-from bpcompile.operators.entry import TARGETS, Activation, label_values
+from bpcompile.operators.entry import Activation, Body, Map, label_values
 from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
+from bpcompile.steps import ErrorStep
 
 _MOST_SIZES_IN_SUMMARY = 8
 
@@ -116,9 +118,9 @@ class _Lowering:
 
     def _labels(self) -> Labels:
         low, high = label_values(self.cost, self.output)
-        return Labels(
-            low, high, (low + high) / 2, self.cost.targets, TARGETS[self.cost.targets]
-        )
+        coded = self.cost.coded
+        coded = None if coded is None or coded == Var("y") else coded
+        return Labels(low, high, (low + high) / 2, self.cost.targets, coded)
 
     # ---- What is defined once -----------------------------------------------------
 
@@ -127,14 +129,23 @@ class _Lowering:
         for entry in self.steps.activations.values():
             for function in self._activation_functions(entry):
                 functions[function.name] = function
-        for function in self._cost_functions():
+        for function in (*self._cost_functions(), *self._fused_functions()):
             functions[function.name] = function
-        return tuple(functions.values())
+        bodies = [self._error_body(), *(f.body for f in functions.values())]
+        return *special_functions(bodies), *functions.values()
+
+    def _error_body(self) -> Body:
+        """BP1 and BP2 as they stand in the steps, for what they apply."""
+        return tuple(
+            Map("delta", step.value)
+            for block in self.steps.backward()
+            for step in block.steps
+            if isinstance(step, ErrorStep)
+        )
 
     def _activation_functions(self, entry: Activation) -> list[Function]:
         if entry.is_identity:
             return []
-        kink = f"; {entry.kink}" if entry.kink else ""
         functions = [
             Function(
                 entry.function,
@@ -142,7 +153,7 @@ class _Lowering:
                 ("z",),
                 entry.body,
                 f"{entry.symbol}(z) = {entry.formula}",
-                kink,
+                kinks_in_words(entry),
                 reads_z(entry),
                 entry.overflows,
                 entry.masks,
@@ -150,16 +161,15 @@ class _Lowering:
         ]
         prime = named_derivative(entry)
         if prime and entry.derivative is not None:
-            book = spell(entry.derivative, BOOK, {})
-            of_formula = ", derived from the formula"
+            book = entry.derivative_formula or spell(entry.derivative, BOOK, {})
             functions.append(
                 Function(
                     prime.function,
                     "derivative",
                     prime.reads,
-                    prime_body(entry),
-                    f"{entry.symbol}'(z){of_formula if entry.beforehand else f' = {book}'}",
-                    overflows=bool(entry.beforehand) and entry.overflows,
+                    entry.way_back,
+                    f"{entry.symbol}'(z) = {book}",
+                    overflows=entry.overflows_back,
                     masks=entry.masks,
                 )
             )
@@ -186,7 +196,7 @@ class _Lowering:
                     named.reads,
                     gradient_body(self.cost),
                     f"∂C/∂a of {self.cost.symbol}, for each output",
-                    f"; {self.cost.kink}" if self.cost.kink else "",
+                    self.cost.kink,
                     keeps=True,
                     overflows=self.cost.overflows,
                     masks=self.cost.masks,
@@ -213,7 +223,20 @@ class _Lowering:
             ("z", "y"),
             self.fused.value,
             f"{formula} with a = {self.output.symbol}(z), from z: nothing cancels",
+            overflows=self.fused.overflows,
         )
+
+    def _fused_functions(self) -> list[Function]:
+        """The part of a fused output error that sums over the neurons."""
+        if self.fused is None or not self.fused.through:
+            return []
+        call = self.steps.output_error().through
+        assert call
+        text = f"The output error of {self.cost.symbol} cost and {self.output.symbol}"
+        parameters = ("g", *call.reads)
+        return [
+            Function(call.function, "derivative", parameters, self.fused.through, text)
+        ]
 
     def _cost_value(self) -> CostValue:
         penalties = list(self.penalties)

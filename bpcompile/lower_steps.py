@@ -19,6 +19,7 @@ from bpcompile.lower_operators import (
     named_gradient,
     reads_z,
     resolved,
+    resolved_cost,
     times,
 )
 from bpcompile.operators import (
@@ -83,7 +84,7 @@ class LayerSteps:
             index: INITIALIZERS[layer.initializer.kind]
             for index, layer in enumerate(later, start=2)
         }
-        self.cost: Cost = spec.cost_entry
+        self.cost: Cost = resolved_cost(spec.cost_entry, spec.cost)
         self.fused = self.cost.fused.get(later[-1].activation.kind)
         self.optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
         penalties = spec.hyperparameters.regularization.penalties
@@ -159,7 +160,7 @@ class LayerSteps:
         up, down = _up(index), _up(index - 1)
         steps: list[Step] = []
         if index == self.depth:
-            steps.append(self._output_error())
+            steps.append(self.output_error())
             steps.append(
                 WeighExamples(index, "each example by its sample weight", names.delta)
             )
@@ -211,7 +212,7 @@ class LayerSteps:
         known = (("z", names.z), ("a", names.a), ("y", self.y))
         return tuple((name, tensor) for name, tensor in known if name in used)
 
-    def _output_error(self) -> OutputError:
+    def output_error(self) -> OutputError:
         names, entry = self.names[self.depth], self.activations[self.depth]
         value = self.fused.error if self.fused else self.cost.gradient
         prime = through = None
@@ -222,6 +223,9 @@ class LayerSteps:
             value, prime = self._through(self.depth, value)
         elif not self.fused:
             through = Call(f"{entry.function}_vjp", ("a",))
+        elif self.fused.through:
+            function = f"{self.cost.function}_error_of_{entry.function}"
+            through = Call(function, ("y",))
         return OutputError(
             self.depth,
             self._output_formula(),
@@ -246,7 +250,7 @@ class LayerSteps:
         if entry.derivative is None:
             bp1 = f"δ{up} = (∂a{up}/∂z{up})ᵀ ∇ₐC"
         if self.fused:
-            left = spell(self.fused.error, BOOK, in_book)
+            left = spell(self.fused.left or self.fused.error, BOOK, in_book)
             return f"{bp1}; {self.fused.reason}, leaving {left}"
         prime = self._prime(self.depth)
         where = [f"∇ₐC = {gradient}"] if gradient else []

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
-from bpcompile.expr import Expr, Number, Var, spell
+from bpcompile.expr import BOOK, Expr, Number, Var, spell
 from bpcompile.inplace import Assign, Assignments, assignments
+from bpcompile.number import NUMBER, as_numbers
 from bpcompile.operators.entry import Body, Map
 from bpcompile.plan import Plan
 from bpcompile.target import IN_PLACE, Target
@@ -105,6 +106,7 @@ def environment(target: Target) -> Environment:
         in_place=words.in_place,
         assign=words.assign,
         rule=_rule,
+        book=_book,
         comment=words.comment,
         Var=Var,
         zip=zip,
@@ -130,9 +132,24 @@ def _spec_names(plan: Plan) -> dict[str, str]:
     return {**sizes, **constants, **texts}
 
 
+def _book(value: Expr, names: Mapping[str, str]) -> str:
+    """An expression in the book's notation, for a comment."""
+    return spell(value, BOOK, names)
+
+
 def _rule(title: str) -> str:
     """The title of a section, drawn out to a rule of 80 columns."""
     return f"---- {title} ".ljust(78, "-")
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of a docstring, broken between words."""
+    lines = ["   "]
+    for word in text.split(" "):
+        if len(lines[-1]) + 1 + len(word) > LINE:
+            lines.append("   ")
+        lines[-1] += f" {word}"
+    return lines
 
 
 class _Words:
@@ -147,7 +164,11 @@ class _Words:
     ) -> str:
         """An expression, a number or a name, as the target writes it."""
         if isinstance(value, Expr):
-            return spell(value, self.settings["primitives"], names or {})
+            spelling = self.settings["primitives"]
+            if NUMBER in self.settings:
+                value = as_numbers(value)
+                spelling = {**spelling, NUMBER: self.settings[NUMBER]}
+            return spell(value, spelling, names or {})
         return value if isinstance(value, str) else repr(value)
 
     def in_place(
@@ -187,17 +208,16 @@ class _Words:
             lines[-1] += clause
         return "\n".join(line.rstrip() for line in lines)
 
-    def docstring(self, text: str) -> str:
-        """Of a function: on one line if it fits, else broken between words."""
-        line = f'    """{text}."""'
+    def docstring(self, said: str, note: str) -> str:
+        """Of a function: on one line if it fits, else the note on lines of its own."""
+        line = f'    """{said}{"; " if note else ""}{note}."""'
         if len(line) <= LINE:
             return line
-        lines = ['    """']
-        for word in text.split(" "):
-            if len(lines[-1]) + len(word) + 2 > LINE:
-                lines.append("   ")
-            lines[-1] += word if lines[-1].endswith('"') else f" {word}"
-        return "\n".join([*lines[:-1], f"{lines[-1]}.", '    """'])
+        lines = [
+            *_wrapped(f'"""{said}.'),
+            *(["", *_wrapped(f"{note}.")] if note else []),
+        ]
+        return "\n".join([*lines, '    """'])
 
     def literal(self, text: str, room: int, indent: str = "") -> str:
         """The one place where free text becomes code: ASCII, every risk escaped.

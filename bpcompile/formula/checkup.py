@@ -67,7 +67,8 @@ class Kink:
 class Verdict:
     """What was found that is not a mistake.
 
-    overflows   something may pass infinity on the way to a right result
+    overflows   something may pass infinity on the way to a right result;
+                overflows_back: of the derivative
     masks       a branch that is not taken may have no value
     low, high   the least and greatest value within NEAR
     flat        the derivative is 0 everywhere
@@ -76,6 +77,7 @@ class Verdict:
 
     kinks: tuple[Kink, ...]
     overflows: bool
+    overflows_back: bool
     masks: bool
     low: float
     high: float
@@ -108,16 +110,17 @@ def examine(
     places = list(line.switches())
     kinks = tuple(kink for place in places for kink in line.kink(place))
     slopes = line.differentiable({kink.at for kink in kinks})
-    ran = Ran()
+    ran, back = Ran(), Ran()
     near = [line.at(p).number.real for p in points if abs(p) <= NEAR]
     worries = (
         *line.worries(subject.body, "", ran),
-        *line.worries(subject.back, "its derivative ", ran),
+        *line.worries(subject.back, "its derivative ", back),
     )
     return Verdict(
         kinks,
         ran.overflowed,
-        ran.undefined,
+        back.overflowed,
+        ran.undefined or back.undefined,
         min(near),
         max(near),
         not any(slopes),

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from bpcompile.conflicts import Conflict, Path
-from bpcompile.expr import PRIMITIVES, Expr, Number, Var, variables
-from bpcompile.formula.checkup import Kink, Subject, Verdict, examine, grid
+from bpcompile.expr import PRIMITIVES, Const, Expr, Number, Var, variables
+from bpcompile.formula.checkup import Subject, Verdict, examine, grid
 from bpcompile.formula.derive import derivative, plain_powers
 from bpcompile.formula.errors import FormulaError
 from bpcompile.formula.parser import parse
@@ -257,7 +257,9 @@ def _activation(kind: str, made: _Made) -> tuple[Activation, tuple[str, ...]]:
         interval=interval,
         overflows=verdict.overflows,
         masks=verdict.masks,
-        kink=_kink(kind, verdict.kinks),
+        overflows_back=verdict.overflows_back,
+        derivative_formula=f"d({made.formula})/dz" if beforehand else "",
+        kinks=tuple((k.at, Const(_rounded(k.taken))) for k in verdict.kinks),
         identifier=PREFIX + kind,
     )
     return entry, verdict.worries
@@ -278,11 +280,9 @@ def _attained(interval: Interval, verdict: Verdict) -> Interval:
     )
 
 
-def _kink(kind: str, kinks: tuple[Kink, ...]) -> str:
-    if not kinks:
-        return ""
-    named = [f"{kind}'({k.at:.3g}) is taken as {k.taken:.3g}" for k in kinks[:2]]
-    return " and ".join(named) if len(kinks) < 3 else "at a kink one side counts"
+def _rounded(value: float) -> float:
+    """For a comment."""
+    return int(value) if value == int(value) else float(f"{value:.3g}")
 
 
 def _cost(kind: str, made: _Made) -> tuple[Cost, tuple[str, ...]]:
@@ -313,7 +313,7 @@ def _cost(kind: str, made: _Made) -> tuple[Cost, tuple[str, ...]]:
         gradient=gradient,
         beforehand=tuple(beforehand),
         outputs=interval,
-        overflows=any(v.overflows for v in verdicts),
+        overflows=any(v.overflows or v.overflows_back for v in verdicts),
         masks=any(v.masks for v in verdicts),
         kink="at a kink one side counts" if any(v.kinks for v in verdicts) else "",
         identifier=PREFIX + kind,
