@@ -274,7 +274,7 @@ def _spell(
     for place, arg in enumerate(expr.args):
         text, binding = _spell(arg, spelling, names)
         equal = place > 0 or own not in (ADD, MUL)
-        loose = binding < own or (binding == own and equal)
+        loose = binding < own or (binding == own != _ATOM and equal)
         texts.append(f"({text})" if own and loose else text)
     return form.format(*texts), own or _ATOM
 

@@ -27,6 +27,7 @@ NAME = rf"[a-z][a-z0-9_]{{0,{MAX_NAME - 1}}}"
 #: Nothing that a template writes begins so, whatever the language reserves.
 PREFIX = "own_"
 MAX_SIZE = 600
+MAX_SHOWN = 36
 MAX_DERIVATIVE = 3_000
 _FLAT = "has the derivative 0 everywhere"
 _FLAT_HINT = "nothing could be learnt through it"
@@ -303,11 +304,13 @@ def _cost(kind: str, made: _Made) -> tuple[Cost, tuple[str, ...]]:
         pairs = zip(a, y, strict=True)
         return sum(number(tree, {"a": a_j, "y": y_j}) for a_j, y_j in pairs)
 
+    # It stands in single lines of the module.
+    short = len(made.formula) <= MAX_SHOWN
     entry = Cost(
         kind=kind,
         description=made.given.description or f"Σ {made.formula}",
         symbol=kind,
-        formula=f"Σ {made.formula}",
+        formula=f"Σ {made.formula if short else f'{kind}(a, y)'}",
         define=define,
         body=made.body,
         gradient=gradient,

@@ -110,7 +110,8 @@ def _part_to_name(values: list[Expr]) -> Expr | None:
             fitting = [part for part in parts if _width(part) <= MAX_WIDTH]
             # A comparison reads best where it stands.
             numbers = [part for part in fitting if not _is_test(part)]
-            return max(numbers or fitting, key=_width)
+            if fitting:
+                return max(numbers or fitting, key=_width)
     return None
 
 
@@ -147,7 +148,7 @@ def _width(tree: Expr) -> int:
     if isinstance(tree, Var):
         return len(tree.name)
     inside = sum(map(_width, children(tree)))
-    if isinstance(tree, Apply) and _is_choice(tree):
+    if isinstance(tree, Apply) and (_is_choice(tree) or _is_test(tree)):
         inside += CONVERSION
     if _is_call(tree):
         return inside + 12 + 2 * (len(children(tree)) - 1)
