@@ -146,7 +146,8 @@ def _wrapped(text: str) -> list[str]:
     """Lines of a docstring, broken between words."""
     lines = ["   "]
     for word in text.split(" "):
-        if len(lines[-1]) + 1 + len(word) > LINE:
+        # The quotes that close it would join a text of one line.
+        if len(lines[-1]) + 1 + len(word) > LINE - 3:
             lines.append("   ")
         lines[-1] += f" {word}"
     return lines
