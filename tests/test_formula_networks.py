@@ -38,6 +38,8 @@ ACTIVATIONS: dict[str, dict[str, Any]] = {
     "lambda": {"formula": "sin(z) + z"},
     "linear": {"formula": "3 * z"},
     "copy": {"formula": "z"},
+    "with_erf": {"formula": "z * erf(z / 2) + leaky_relu(z - 1, slope=0.2)"},
+    "of_built_in": {"formula": "gelu(z) + 0.5 * mish(z) * elu(z, alpha=0.5)"},
 }
 COSTS: dict[str, dict[str, Any]] = {
     "power4": {"formula": "(a - y)**4 / 4"},

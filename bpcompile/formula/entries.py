@@ -310,7 +310,7 @@ def _cost(kind: str, made: _Made) -> tuple[Cost, tuple[str, ...]]:
         kind=kind,
         description=made.given.description or f"Σ {made.formula}",
         symbol=kind,
-        formula=f"Σ {made.formula if short else f'{kind}(a, y)'}",
+        formula=f"Σ ({made.formula})" if short else f"Σ {kind}(a, y)",
         define=define,
         body=made.body,
         gradient=gradient,
