@@ -27,7 +27,7 @@ NAME = rf"[a-z][a-z0-9_]{{0,{MAX_NAME - 1}}}"
 #: Nothing that a template writes begins so, whatever the language reserves.
 PREFIX = "own_"
 MAX_SIZE = 600
-MAX_SHOWN = 36
+MAX_SHOWN = 32
 MAX_DERIVATIVE = 3_000
 _FLAT = "has the derivative 0 everywhere"
 _FLAT_HINT = "nothing could be learnt through it"
