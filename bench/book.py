@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import fnmatch
 import pathlib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from modules import ROOT
+from modules import ROOT, compiled
 from numpy.typing import NDArray
+
+from bpcompile import load_spec
 
 SPECS = ROOT / "specs" / "book"
 
@@ -104,12 +109,56 @@ def book_runs() -> list[Run]:
     ]
 
 
-def read_images(place: pathlib.Path, reader: ModuleType) -> Images:
+@dataclass(frozen=True)
+class Prepared:
+    """A run's module, what its network is trained on, and what it is evaluated on."""
+
+    module: ModuleType
+    training: Examples
+    evaluated: Examples
+
+    @property
+    def epochs(self) -> int:
+        return int(self.module.EPOCHS)
+
+
+def prepared(
+    run: Run, images: Images, scale: float = 1.0, limit: int | None = None
+) -> Prepared:
+    """The run on `scale` of its images, or as many as there are, for `limit` epochs.
+
+    Where these are fewer than in the book, lmbda / n stays what it is there.
+    """
+    hyper = load_spec(run.path).hyperparameters
+    data = images.training.first(max(1, round(scale * run.training)))
+    changes = [f"hyperparameters.epochs={min(hyper.epochs, limit or hyper.epochs)}"]
+    for kind, lmbda in hyper.regularization.penalties.items():
+        value = lmbda * len(data) / run.training
+        changes.append(f"hyperparameters.regularization.{kind}={value!r}")
+    evaluated = images.test if run.evaluated == "test" else images.validation
+    module = compiled(run.path, overrides=changes)
+    return Prepared(module, data, evaluated.first(run.evaluation))
+
+
+def chosen_runs(patterns: Sequence[str]) -> list[Run]:
+    """The runs whose names match one of the patterns; all of them if there is none."""
+    runs = book_runs()
+    names = [run.spec for run in runs]
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            some = ", ".join(names)
+            raise ValueError(f'no run is called "{pattern}"; the runs are {some}')
+    wanted = patterns or ["*"]
+    return [run for run in runs if any(fnmatch.fnmatch(run.spec, p) for p in wanted)]
+
+
+def read_images(place: pathlib.Path) -> Images:
     """MNIST from a folder with its IDX files, or from an .npz or a folder with one.
 
-    `reader` is a generated module, whose data readers do the work. Raises ValueError
-    with one line that says what is wrong with which file.
+    Raises ValueError with one line that says what is wrong with which file.
     """
+    # The module of any of the specs reads the data: they all have the same readers.
+    reader = compiled(book_runs()[0].path)
     if not place.exists():
         raise ValueError(f"{place}: no such file or folder")
     found = idx_files(place) if place.is_dir() else {}
@@ -176,3 +225,10 @@ def counted(images: Images) -> str:
     if images.whole:
         parts.append(f"{len(images.validation):,} validation")
     return f"{', '.join(parts)} and {len(images.test):,} test images"
+
+
+def whole(text: str) -> int:
+    """An argument that counts something, from 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number

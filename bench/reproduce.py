@@ -10,7 +10,6 @@ specs/book/runs.toml says. The table goes to stdout, what is under way to stderr
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import pathlib
 import sys
 import time
@@ -19,10 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from book import Images, Quote, Run, book_runs, counted, read_images
-from modules import compiled
-
-from bpcompile import load_spec
+from book import Images, Quote, Run, chosen_runs, counted, prepared, read_images, whole
 
 COLUMNS = (
     "run",
@@ -53,9 +49,7 @@ class Result:
 def main() -> int:
     options = parsed()
     try:
-        chosen = chosen_runs(book_runs(), options.runs)
-        # Any of the modules reads the data: their readers are the same.
-        images = read_images(options.data, compiled(chosen[0].path))
+        chosen, images = chosen_runs(options.runs), read_images(options.data)
     except ValueError as error:
         print(f"reproduce: {error}", file=sys.stderr)
         return 2
@@ -81,7 +75,7 @@ def parsed() -> argparse.Namespace:
     arguments.add_argument(
         "--scale", type=fraction, default=1.0, help="share of the training images"
     )
-    arguments.add_argument("--epochs", type=count, help="at most so many for each run")
+    arguments.add_argument("--epochs", type=whole, help="at most so many for each run")
     return arguments.parse_args()
 
 
@@ -89,24 +83,6 @@ def fraction(text: str) -> float:
     if not 0 < (number := float(text)) <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
     return number
-
-
-def count(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
-
-
-def chosen_runs(runs: Sequence[Run], patterns: Sequence[str]) -> list[Run]:
-    """The runs that match one of the patterns, or all of them."""
-    names = [run.spec for run in runs]
-    for pattern in patterns:
-        if not fnmatch.filter(names, pattern):
-            raise ValueError(
-                f'no run is called "{pattern}"; some of: {", ".join(names)}'
-            )
-    wanted = patterns or ["*"]
-    return [run for run in runs if any(fnmatch.fnmatch(run.spec, p) for p in wanted)]
 
 
 def heading(images: Images, scale: float) -> Iterator[str]:
@@ -129,24 +105,15 @@ def shortened(scale: float) -> str:
 
 
 def trained(run: Run, images: Images, scale: float, limit: int | None) -> Result:
-    """The run on as many of its images as there are."""
-    spec = load_spec(run.path)
-    epochs = min(spec.hyperparameters.epochs, limit or spec.hyperparameters.epochs)
-    data = images.training.first(max(1, round(scale * run.training)))
-    print(f"{run.spec}: {epochs} epochs, {len(data)} images", file=sys.stderr)
-    changes = [f"hyperparameters.epochs={epochs}"]
-    for kind, lmbda in spec.hyperparameters.regularization.penalties.items():
-        value = lmbda * len(data) / run.training
-        changes.append(f"hyperparameters.regularization.{kind}={value!r}")
-    module = compiled(run.path, overrides=changes)
-    whole = images.test if run.evaluated == "test" else images.validation
-    evaluated = whole.first(run.evaluation)
+    """The run from its first weights to its last epoch."""
+    ready = prepared(run, images, scale, limit)
+    x, y, evaluated = ready.training.x, ready.training.y, ready.evaluated
+    print(f"{run.spec}: {ready.epochs} epochs, {len(x)} images", file=sys.stderr)
     on_training = any(quote.of_training for quote in run.quoted)
     monitor = ["accuracy" if on_training else "test_accuracy"]
     start = time.perf_counter()
-    records = module.Network().train(
-        data.x, data.y, evaluated.x, evaluated.y, monitor=monitor
-    )
+    network = ready.module.Network()
+    records = network.train(x, y, evaluated.x, evaluated.y, monitor=monitor)
     return Result(run, records, time.perf_counter() - start)
 
 

@@ -213,7 +213,7 @@ def test_wrong_words_are_one_message(tmp_path):
     line = mistake(tmp_path / "nowhere")
     assert line == f"reproduce: {tmp_path}/nowhere: no such file or folder"
     line = mistake(tmp_path, "ch9_*")
-    assert line.startswith('reproduce: no run is called "ch9_*"; some of: ch1_30_')
+    assert line.startswith('reproduce: no run is called "ch9_*"; the runs are ch1_30_')
     assert reproduce(tmp_path, "--scale", 2).returncode == 2
     assert reproduce(tmp_path, "--epochs", 0).returncode == 2
 
