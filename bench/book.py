@@ -123,11 +123,16 @@ class Prepared:
 
 
 def prepared(
-    run: Run, images: Images, scale: float = 1.0, limit: int | None = None
+    run: Run,
+    images: Images,
+    scale: float = 1.0,
+    limit: int | None = None,
+    seed: int | None = None,
 ) -> Prepared:
     """The run on `scale` of its images, or as many as there are, for `limit` epochs.
 
-    Where these are fewer than in the book, lmbda / n stays what it is there.
+    Where these are fewer than in the book, lmbda / n stays what it is there. Without
+    a seed it is the spec's.
     """
     hyper = load_spec(run.path).hyperparameters
     data = images.training.first(max(1, round(scale * run.training)))
@@ -135,6 +140,8 @@ def prepared(
     for kind, lmbda in hyper.regularization.penalties.items():
         value = lmbda * len(data) / run.training
         changes.append(f"hyperparameters.regularization.{kind}={value!r}")
+    if seed is not None:
+        changes.append(f"hyperparameters.seed={seed}")
     evaluated = images.test if run.evaluated == "test" else images.validation
     module = compiled(run.path, overrides=changes)
     return Prepared(module, data, evaluated.first(run.evaluation))

@@ -1,6 +1,6 @@
 """Nielsen's runs once more: the percentages that his book quotes beside those measured.
 
-    make reproduce DATA=folder [RUNS='ch1_* ch5_1_hidden'] [SCALE=0.1] [EPOCHS=5]
+    make reproduce DATA=folder [RUNS='ch1_* ch5_1_hidden'] [SCALE=0.1] [EPOCHS=5] [SEED=1]
 
 DATA is a folder with the four files of MNIST (IDX or IDX.gz) or an .npz with x_train,
 y_train, x_test and y_test. Every spec of specs/book is compiled and trained as
@@ -18,7 +18,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from book import Images, Quote, Run, chosen_runs, counted, prepared, read_images, whole
+from book import (
+    Images,
+    Prepared,
+    Quote,
+    Run,
+    chosen_runs,
+    counted,
+    prepared,
+    read_images,
+    whole,
+)
 
 COLUMNS = (
     "run",
@@ -59,7 +69,10 @@ def main() -> int:
         # Two of the runs are meant to go wrong; their accuracies say so.
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             for run in chosen:
-                result = trained(run, images, options.scale, options.epochs)
+                ready = prepared(
+                    run, images, options.scale, options.epochs, options.seed
+                )
+                result = trained(run, ready)
                 for cells in rows(result):
                     print(f"| {' | '.join(cells)} |", flush=True)
     except KeyboardInterrupt:
@@ -76,6 +89,7 @@ def parsed() -> argparse.Namespace:
         "--scale", type=fraction, default=1.0, help="share of the training images"
     )
     arguments.add_argument("--epochs", type=whole, help="at most so many for each run")
+    arguments.add_argument("--seed", type=whole, help="instead of the one of each spec")
     return arguments.parse_args()
 
 
@@ -104,9 +118,8 @@ def shortened(scale: float) -> str:
     return "" if scale == 1 else f", and every run {scale:g} of its images"
 
 
-def trained(run: Run, images: Images, scale: float, limit: int | None) -> Result:
+def trained(run: Run, ready: Prepared) -> Result:
     """The run from its first weights to its last epoch."""
-    ready = prepared(run, images, scale, limit)
     x, y, evaluated = ready.training.x, ready.training.y, ready.evaluated
     print(f"{run.spec}: {ready.epochs} epochs, {len(x)} images", file=sys.stderr)
     on_training = any(quote.of_training for quote in run.quoted)
