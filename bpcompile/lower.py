@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from bpcompile.expr import BOOK, Const, spell, substitute
-from bpcompile.lower_operators import added, named_derivative, reads_z
+from bpcompile.expr import BOOK, Const, Var, spell, substitute
+from bpcompile.lower_operators import (
+    added,
+    kinks_in_words,
+    named_derivative,
+    reads_z,
+    special_functions,
+)
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
-from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
+from bpcompile.operators.entry import Activation, Body, Map, label_values
 from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
+from bpcompile.steps import ErrorStep
 
 _MOST_SIZES_IN_SUMMARY = 8
 
@@ -109,9 +116,9 @@ class _Lowering:
 
     def _labels(self) -> Labels:
         low, high = label_values(self.cost, self.output)
-        return Labels(
-            low, high, (low + high) / 2, self.cost.targets, TARGETS[self.cost.targets]
-        )
+        coded = self.cost.coded
+        coded = None if coded is None or coded == Var("y") else coded
+        return Labels(low, high, (low + high) / 2, self.cost.targets, coded)
 
     # ---- What is defined once -----------------------------------------------------
 
@@ -120,14 +127,23 @@ class _Lowering:
         for entry in self.steps.activations.values():
             for function in self._activation_functions(entry):
                 functions[function.name] = function
-        cost = self._cost_function()
-        functions[cost.name] = cost
-        return tuple(functions.values())
+        for function in (self._cost_function(), *self._fused_functions()):
+            functions[function.name] = function
+        bodies = [self._error_body(), *(f.body for f in functions.values())]
+        return *special_functions(bodies), *functions.values()
+
+    def _error_body(self) -> Body:
+        """BP1 and BP2 as they stand in the steps, for what they apply."""
+        return tuple(
+            Map("delta", step.value)
+            for block in self.steps.backward()
+            for step in block.steps
+            if isinstance(step, ErrorStep)
+        )
 
     def _activation_functions(self, entry: Activation) -> list[Function]:
         if entry.is_identity:
             return []
-        kink = f"; {entry.kink}" if entry.kink else ""
         functions = [
             Function(
                 entry.kind,
@@ -135,20 +151,20 @@ class _Lowering:
                 ("z",),
                 entry.body,
                 f"{entry.symbol}(z) = {entry.formula}",
-                kink,
+                kinks_in_words(entry),
                 reads_z(entry),
                 entry.overflows,
             )
         ]
         prime = named_derivative(entry)
         if prime and entry.derivative is not None:
-            book = spell(entry.derivative, BOOK, {})
+            book = entry.derivative_formula or spell(entry.derivative, BOOK, {})
             functions.append(
                 Function(
                     prime.function,
                     "derivative",
                     prime.reads,
-                    (Map("prime", entry.derivative),),
+                    entry.way_back,
                     f"{entry.symbol}'(z) = {book}",
                 )
             )
@@ -175,7 +191,20 @@ class _Lowering:
             ("z", "y"),
             self.fused.value,
             f"{formula} with a = {self.output.symbol}(z), from z: nothing cancels",
+            overflows=self.fused.overflows,
         )
+
+    def _fused_functions(self) -> list[Function]:
+        """The part of a fused output error that sums over the neurons."""
+        if self.fused is None or not self.fused.through:
+            return []
+        call = self.steps.output_error().through
+        assert call
+        text = f"The output error of {self.cost.symbol} cost and {self.output.symbol}"
+        parameters = ("g", *call.reads)
+        return [
+            Function(call.function, "derivative", parameters, self.fused.through, text)
+        ]
 
     def _cost_value(self) -> CostValue:
         penalties = list(self.penalties)

@@ -18,6 +18,7 @@ from bpcompile.lower_operators import (
     named_derivative,
     reads_z,
     resolved,
+    resolved_cost,
     times,
 )
 from bpcompile.operators import (
@@ -82,7 +83,7 @@ class LayerSteps:
             index: INITIALIZERS[layer.initializer.kind]
             for index, layer in enumerate(later, start=2)
         }
-        self.cost: Cost = spec.cost_entry
+        self.cost: Cost = resolved_cost(spec.cost_entry, spec.cost)
         self.fused = self.cost.fused.get(later[-1].activation.kind)
         self.optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
         penalties = spec.hyperparameters.regularization.penalties
@@ -158,7 +159,7 @@ class LayerSteps:
         up, down = _up(index), _up(index - 1)
         steps: list[Step] = []
         if index == self.depth:
-            steps.append(self._output_error())
+            steps.append(self.output_error())
             steps.append(
                 WeighExamples(index, "each example by its sample weight", names.delta)
             )
@@ -210,7 +211,7 @@ class LayerSteps:
         known = (("z", names.z), ("a", names.a), ("y", self.y))
         return tuple((name, tensor) for name, tensor in known if name in used)
 
-    def _output_error(self) -> OutputError:
+    def output_error(self) -> OutputError:
         names, entry = self.names[self.depth], self.activations[self.depth]
         value = self.fused.error if self.fused else self.cost.gradient
         prime = through = None
@@ -218,6 +219,8 @@ class LayerSteps:
             value, prime = self._through(self.depth, value)
         elif not self.fused:
             through = Call(f"{entry.kind}_vjp", ("a",))
+        elif self.fused.through:
+            through = Call(f"{self.cost.kind}_error_of_{entry.kind}", ("y",))
         return OutputError(
             self.depth,
             self._output_formula(),
@@ -239,7 +242,7 @@ class LayerSteps:
         if entry.derivative is None:
             bp1 = f"δ{up} = (∂a{up}/∂z{up})ᵀ ∇ₐC"
         if self.fused:
-            left = spell(self.fused.error, BOOK, in_book)
+            left = spell(self.fused.left or self.fused.error, BOOK, in_book)
             return f"{bp1}; {self.fused.reason}, leaving {left}"
         prime = self._prime(self.depth)
         return f"{bp1}, where ∇ₐC = {gradient}" + (f", {prime}" if prime else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bpcompile.expr import Expr
-from bpcompile.operators.entry import Body
+from bpcompile.operators.entry import Body, Targets
 from bpcompile.steps import Step, Tensor
 
 
@@ -17,7 +17,7 @@ from bpcompile.steps import Step, Tensor
 class Function:
     """An operator that the module defines once, as a named function.
 
-    purpose     "activation", "derivative" or "cost"
+    purpose     "activation", "derivative", "cost" or "primitive"
     parameters  the arrays it takes; an in-place target writes over the first
     keeps       the first is read again later, so the result goes to an array beside
     overflows   exp may pass infinity on the way to a right result
@@ -97,14 +97,15 @@ class Labels:
 
     low, high   the two values of a one-hot row
     boundary    where the classes of a single output part
-    targets     what values of y must satisfy: a key of `TARGETS`
+    targets     what values of y must satisfy
+    coded       what "y" becomes then, over "n_out" as well; None: it stays
     """
 
     low: int
     high: int
     boundary: float
-    targets: str
-    targets_in_words: str
+    targets: Targets
+    coded: Expr | None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
-from bpcompile.expr import Expr, Number, Var, spell
+from bpcompile.expr import BOOK, Expr, Number, Var, spell
 from bpcompile.inplace import Assign, Assignments, assignments
+from bpcompile.number import NUMBER, as_numbers
 from bpcompile.operators.entry import Body, Map
 from bpcompile.plan import Plan
 from bpcompile.target import IN_PLACE, Target
@@ -104,6 +105,7 @@ def environment(target: Target) -> Environment:
         in_place=words.in_place,
         assign=words.assign,
         rule=_rule,
+        book=_book,
         comment=words.comment,
         Var=Var,
         zip=zip,
@@ -129,6 +131,11 @@ def _spec_names(plan: Plan) -> dict[str, str]:
     return {**sizes, **constants, **texts}
 
 
+def _book(value: Expr, names: Mapping[str, str]) -> str:
+    """An expression in the book's notation, for a comment."""
+    return spell(value, BOOK, names)
+
+
 def _rule(title: str) -> str:
     """The title of a section, drawn out to a rule of 80 columns."""
     return f"---- {title} ".ljust(78, "-")
@@ -146,7 +153,11 @@ class _Words:
     ) -> str:
         """An expression, a number or a name, as the target writes it."""
         if isinstance(value, Expr):
-            return spell(value, self.settings["primitives"], names or {})
+            spelling = self.settings["primitives"]
+            if NUMBER in self.settings:
+                value = as_numbers(value)
+                spelling = {**spelling, NUMBER: self.settings[NUMBER]}
+            return spell(value, spelling, names or {})
         return value if isinstance(value, str) else repr(value)
 
     def in_place(
