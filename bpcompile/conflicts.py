@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
+from bpcompile.fields import Operator
+from bpcompile.operators import INITIALIZERS
 from bpcompile.operators.entry import Activation, Cost
 
 if TYPE_CHECKING:
@@ -45,7 +47,25 @@ def conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
     # Else the way out of the one conflict might lead into the other.
     if spec.layers[-1].size >= spec.output_activation.least_size:
         yield from _pair_conflicts(spec.cost_entry, spec.output_activation, spec)
+    yield from _order_conflicts(spec)
     yield from _training_conflicts(spec)
+
+
+def _order_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
+    """Parameters of one operator that must ascend, as a lower and an upper bound."""
+    for index, layer in enumerate(spec.layers[1:], start=1):
+        for key, registry in (
+            ("activation", spec.activations),
+            ("initializer", INITIALIZERS),
+            ("bias_initializer", INITIALIZERS),
+        ):
+            chosen: Operator = getattr(layer, key)
+            values = chosen.parameters
+            for low, high in pairwise(registry[chosen.kind].ascending):
+                if values[low] >= values[high]:
+                    message = f"has {low} {values[low]:g} and {high} {values[high]:g}"
+                    hint = f"{low} must be below {high}"
+                    yield Conflict(("layers", index, key), message, hint)
 
 
 def _too_few(path: Path, entry: Activation, spec: NetworkSpec) -> Conflict:

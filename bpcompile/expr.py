@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -47,6 +48,9 @@ class Expr:
 
     def __pow__(self, other: Expr | float) -> Expr:
         return Apply("pow", (self, wrap(other)))
+
+    def __rpow__(self, other: float) -> Expr:
+        return Apply("pow", (wrap(other), self))
 
     def __neg__(self) -> Expr:
         return Apply("neg", (self,))
@@ -249,12 +253,14 @@ def spell(expr: Expr, spelling: Mapping[str, str], names: Mapping[str, str]) -> 
     Brackets stand where the tree's shape needs them: on the left of an infix sign
     for a looser one, on the right also for an equal one. Only sums and products may
     go without on the left: `x < y < z`, `x ** y ** z` and `--x` would mean something
-    else, in one language or another.
+    else, in one language or another. A form named "tight" and the primitive is taken
+    where every operand is a name or a number, as formatters have `x**2`.
     """
     return _spell(expr, spelling, names)[0]
 
 
 _ATOM = 1000
+_WORD = re.compile(r"[A-Za-z_][\w.]*|[0-9][\w.+-]*")
 
 
 def _spell(
@@ -276,6 +282,8 @@ def _spell(
         equal = place > 0 or own not in (ADD, MUL)
         loose = binding < own or (binding == own and equal)
         texts.append(f"({text})" if own and loose else text)
+    if all(_WORD.fullmatch(text) for text in texts):
+        form = spelling.get(f"tight {expr.primitive}", form)
     return form.format(*texts), own or _ATOM
 
 

@@ -37,17 +37,21 @@ class Operator:
         """The parameters that are numbers."""
         return {k: v for k, v in self.values if not isinstance(v, str)}
 
-    def normalised(self) -> Any:
+    def normalised(self, complete: bool = False) -> Any:
         """The kind alone where there are no parameters, else an object."""
-        values = {k: v for k, v in self.values if k not in self.off}
+        values = {k: v for k, v in self.values if complete or k not in self.off}
         return {"kind": self.kind, **values} if values else self.kind
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """A Pydantic type: a union over a registry, discriminated by `kind`."""
+    """A Pydantic type: a union over a registry, discriminated by `kind`.
+
+    own    the section of `operators` that adds kinds of the spec's own, if one does
+    """
 
     registry: Mapping[str, Entry]
+    own: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -135,18 +139,19 @@ class Section(BaseModel):
         return name in cls.optional or cls.model_fields[name].default is None
 
 
-def normalised(value: Any) -> Any:
-    """A field's value as JSON has it, defaults filled in; what is off is left out."""
+def normalised(value: Any, complete: bool = False) -> Any:
+    """A field's value as JSON has it, defaults filled in; what is off is left out,
+    unless it is to be `complete`."""
     if isinstance(value, Operator):
-        return value.normalised()
+        return value.normalised(complete)
     if isinstance(value, tuple):
-        return [normalised(item) for item in value]
+        return [normalised(item, complete) for item in value]
     if not isinstance(value, Section):
         return value
     found = {}
     for name, field in type(value).model_fields.items():
         held = getattr(value, name)
         off = value.can_be_off(name) and held == field.default
-        if not off and not field.exclude:
-            found[name] = normalised(held)
+        if (complete or not off) and not field.exclude:
+            found[name] = normalised(held, complete)
     return found

@@ -36,7 +36,7 @@ class _Lowering:
         self.cost = self.steps.cost
         self.fused = self.steps.fused
         self.output = self.steps.activations[self.depth]
-        self.penalties = self.steps.penalties
+        self.updates = self.steps.updates
 
     def plan(self) -> Plan:
         spec = self.spec
@@ -54,17 +54,19 @@ class _Lowering:
             labels=self._labels(),
             functions=self._functions(),
             cost=self._cost_value(),
-            forward=tuple(self.steps.forward(i) for i in range(2, self.depth + 1)),
+            arrays=tuple(self.steps.arrays(i) for i in range(1, self.depth + 1)),
+            dropouts=self.steps.dropouts(),
+            feedforward=self.steps.feedforward(),
+            output=self.steps.activate(self.depth),
+            forward=self.steps.forward(),
             backward=self.steps.backward(),
+            scalars=self.updates.scalars(),
+            scalar_state=self.updates.optimizer.scalar_state,
+            clipping=self.steps.clipping(),
             update=tuple(self.steps.update(i) for i in range(2, self.depth + 1)),
-            scalars=(
-                *(
-                    self.steps.decay_of(entry) or entry.shrink
-                    for entry in self.penalties
-                ),
-                *self.steps.optimizer.scalars,
-            ),
-            update_formula=self._update_formula(),
+            update_formula=self.updates.formula(),
+            update_function=self.updates.function(),
+            decays=self.updates.decays(),
             normalised=spec.normalised(),
         )
 
@@ -76,28 +78,29 @@ class _Lowering:
                 f"network of {self.depth} layers, "
                 f"{self.sizes[0]} inputs to {self.sizes[-1]} outputs"
             )
-        optimizer = self.steps.optimizer
+        optimizer = self.updates.optimizer
         article = "An" if network[0] == "8" or network[:2] in ("11", "18") else "A"
         return f"{article} {network}: {self.cost.symbol} cost, trained by {optimizer.symbol}."
 
     def _constants(self) -> tuple[Constant, ...]:
         hyper = self.spec.hyperparameters
         section = "/hyperparameters"
-        regularization = f"{section}/regularization"
+        dropouts = (
+            (dropout, self.spec.layers[dropout.layer - 1].dropout)
+            for dropout in self.steps.dropouts()
+        )
         return (
-            Constant("eta", hyper.learning_rate, f"{section}/learning_rate"),
             *(
-                Constant(entry.constant, value, f"{regularization}/{entry.kind}")
-                for entry, value in self.penalties.items()
+                Constant(dropout.constant, p, f"/layers/{dropout.layer}/dropout")
+                for dropout, p in dropouts
             ),
+            Constant("eta", hyper.learning_rate, f"{section}/learning_rate"),
+            *self.updates.penalty_constants(),
             *(
                 Constant(name, getattr(hyper, name), f"{section}/{name}")
                 for name in ("mini_batch_size", "epochs", "seed")
             ),
-            *(
-                Constant(name, value, f"{section}/optimizer/{name}")
-                for name, value in hyper.optimizer.numbers.items()
-            ),
+            *self.updates.optimizer_constants(),
         )
 
     def _scaling(self) -> Scaling | None:
@@ -207,7 +210,7 @@ class _Lowering:
         ]
 
     def _cost_value(self) -> CostValue:
-        penalties = list(self.penalties)
+        penalties = list(self.updates.penalties)
         function = self._cost_function()
         return CostValue(
             function.name,
@@ -216,17 +219,3 @@ class _Lowering:
             added(entry.penalty for entry in penalties) if penalties else None,
             " + ".join(entry.penalty_formula for entry in penalties),
         )
-
-    def _update_formula(self) -> str:
-        optimizer = self.steps.optimizer
-        weights, biases = (optimizer.formula.format(p=p) for p in "wb")
-        if not self.penalties:
-            return f"{weights}, and b alike"
-        gradients = [e for e in self.penalties if not self.steps.decay_of(e)]
-        for entry in self.penalties:
-            if entry not in gradients:
-                weights = weights.replace("→ w", f"→ ({entry.decay_formula}) w")
-        if gradients:
-            terms = " + ".join(entry.gradient_formula for entry in gradients)
-            weights += f" with {terms} in ∂C/∂w"
-        return f"{weights}, {biases}"

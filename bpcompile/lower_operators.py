@@ -160,6 +160,7 @@ def times(factor: Expr, derivative: Expr) -> Expr:
 
 
 def consumed(step: ErrorStep, later: set[Tensor]) -> tuple[str, ...]:
-    """The operands that nothing reads after the step; y belongs to the caller."""
-    free = [n for n, tensor in step.operands if n != "y" and tensor not in later]
+    """The operands that nothing reads after the step; y and r are the caller's."""
+    own = [(name, tensor) for name, tensor in step.operands if name not in "yr"]
+    free = [name for name, tensor in own if tensor not in later]
     return (*free, "g", "prime")

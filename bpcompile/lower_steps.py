@@ -10,28 +10,21 @@ from bpcompile.expr import (
     Expr,
     Var,
     spell,
-    substitute,
     variables,
 )
+from bpcompile.lower_forward import ForwardSteps, book, superscript
+from bpcompile.lower_initial import initial, initial_formula
 from bpcompile.lower_operators import (
     consumed,
     named_derivative,
-    reads_z,
-    resolved,
     resolved_cost,
     times,
 )
-from bpcompile.operators import (
-    INITIALIZERS,
-    OPTIMIZERS,
-    REGULARIZERS,
-)
-from bpcompile.operators.entry import Activation, Body, Cost
-from bpcompile.operators.training import Regularizer
+from bpcompile.lower_update import UpdateSteps
+from bpcompile.operators.entry import Cost
 from bpcompile.plan import Block, Layer
 from bpcompile.spec import NetworkSpec
 from bpcompile.steps import (
-    Activate,
     BiasGradient,
     Call,
     ErrorStep,
@@ -39,106 +32,44 @@ from bpcompile.steps import (
     OutputError,
     Step,
     Tensor,
-    UpdateParameter,
     WeighExamples,
-    WeightedInput,
     WeightGradient,
 )
 
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
-
-def _up(layer: int) -> str:
-    return str(layer).translate(_SUPERSCRIPTS)
-
-
-class _Names:
-    """The tensors of one layer, named as in the book."""
-
-    def __init__(self, layer: int) -> None:
-        def tensor(name: str, role: str, *axes: str) -> Tensor:
-            return Tensor(f"{name}{layer}", role, layer, axes)
-
-        self.z = tensor("z", "weighted_input", "neuron", "example")
-        self.a = tensor("a", "activation", "neuron", "example")
-        self.delta = tensor("delta", "error", "neuron", "example")
-        self.w = tensor("w", "weight", "neuron", "input")
-        self.b = tensor("b", "bias", "neuron", "one")
-        self.nabla_w = tensor("nabla_w", "weight_gradient", "neuron", "input")
-        self.nabla_b = tensor("nabla_b", "bias_gradient", "neuron", "one")
-
-
-class LayerSteps:
-    """One spec's layers on their way to steps; every method takes a layer's number."""
+class LayerSteps(ForwardSteps):
+    """One spec's layers on their way to steps: forward, back and the update."""
 
     def __init__(self, spec: NetworkSpec) -> None:
-        self.spec = spec
-        self.depth = len(spec.layers)
-        _, *later = spec.layers
-        self.activations: dict[int, Activation] = {
-            index: resolved(spec.activations[layer.activation.kind], layer.activation)
-            for index, layer in enumerate(later, start=2)
-        }
-        self.initializers = {
-            index: INITIALIZERS[layer.initializer.kind]
-            for index, layer in enumerate(later, start=2)
-        }
+        super().__init__(spec)
         self.cost: Cost = resolved_cost(spec.cost_entry, spec.cost)
-        self.fused = self.cost.fused.get(later[-1].activation.kind)
-        self.optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
-        penalties = spec.hyperparameters.regularization.penalties
-        self.penalties = {
-            REGULARIZERS[kind]: value for kind, value in penalties.items()
-        }
-        self.names = {index: _Names(index) for index in range(1, self.depth + 1)}
+        self.fused = self.cost.fused.get(spec.layers[-1].activation.kind)
+        self.updates = UpdateSteps(spec)
         self.y = Tensor("y", "target", self.depth, ("neuron", "example"))
 
     def layer(self, index: int) -> Layer:
-        names = self.names[index]
-        initializer = self.initializers[index]
-        up, first = _up(index), initializer.formula.format(n_in=f"N{index - 1}")
-        arrays = [names.a, names.delta]
-        if reads_z(self.activations[index]):
-            arrays.insert(0, names.z)
+        names, layer = self.names[index], self.layers[index]
+        first_w = initial_formula(book(names.w), layer.initializer, index)
+        first_b = initial_formula(book(names.b), layer.bias_initializer, index)
         return Layer(
             index,
-            self.spec.layers[index - 1].size,
+            layer.size,
             self.activations[index].kind,
             names.w,
             names.b,
             names.nabla_w,
             names.nabla_b,
-            tuple(arrays),
-            initializer.value,
-            f"layer {index}: w{up} ~ {first}, b{up} ~ N(0, 1)",
+            initial(layer.initializer),
+            initial(layer.bias_initializer),
+            f"layer {index}: {first_w}, {first_b}",
             tuple(
                 (tensor, parameter)
                 for parameter in (names.w, names.b)
-                for _, tensor in self._state(parameter)
+                for _, tensor in self.updates.state(parameter)
             ),
         )
 
-    def _state(self, parameter: Tensor) -> tuple[tuple[str, Tensor], ...]:
-        """What the optimizer keeps of a parameter: v_w2 is the v of w2."""
-        return tuple(
-            (name, replace(parameter, name=f"{name}_{parameter.name}", role="state"))
-            for name in self.optimizer.state
-        )
-
-    def forward(self, index: int) -> Block:
-        names, below = self.names[index], self.names[index - 1]
-        entry, up, down = self.activations[index], _up(index), _up(index - 1)
-        z = names.z if reads_z(entry) else names.a
-        steps: list[Step] = [
-            WeightedInput(
-                index, f"z{up} = w{up} a{down} + b{up}", names.w, names.b, below.a, z
-            )
-        ]
-        right = f"z{up}" if entry.is_identity else f"{entry.symbol}(z{up})"
-        function = "" if entry.is_identity else entry.kind
-        steps.append(Activate(index, f"a{up} = {right}", function, z, names.a))
-        formulas = ", ".join(step.formula for step in steps)
-        return Block(index, f"layer {index}: {formulas}", tuple(steps))
+    # ---- Backward -----------------------------------------------------------------
 
     def backward(self) -> tuple[Block, ...]:
         """The blocks from the last layer to the second, each array freed in time."""
@@ -155,8 +86,7 @@ class LayerSteps:
         return tuple(blocks)
 
     def _backward(self, index: int) -> Block:
-        names, below = self.names[index], self.names[index - 1]
-        up, down = _up(index), _up(index - 1)
+        names, below, up = self.names[index], self.sent(index - 1), superscript(index)
         steps: list[Step] = []
         if index == self.depth:
             steps.append(self.output_error())
@@ -176,9 +106,9 @@ class LayerSteps:
         steps.append(
             WeightGradient(
                 index,
-                f"∂C/∂w{up} = δ{up} (a{down})ᵀ, summed over the mini-batch",
+                f"∂C/∂w{up} = δ{up} ({book(below)})ᵀ, summed over the mini-batch",
                 names.delta,
-                below.a,
+                below,
                 names.nabla_w,
             )
         )
@@ -186,7 +116,7 @@ class LayerSteps:
 
     def _prime(self, index: int) -> str:
         """The derivative in words: where σ'(z²) = a² ⊙ (1 - a²), unless it is long."""
-        entry, up = self.activations[index], _up(index)
+        entry, up = self.activations[index], superscript(index)
         if entry.derivative is None or named_derivative(entry):
             return ""
         book = spell(entry.derivative, BOOK, {"a": f"a{up}", "z": f"z{up}"})
@@ -208,7 +138,7 @@ class LayerSteps:
         used = {v.name for v in variables(value)}
         used |= {name for call in calls if call for name in call.reads}
         names = self.names[index]
-        known = (("z", names.z), ("a", names.a), ("y", self.y))
+        known = (("z", names.z), ("a", names.a), ("y", self.y), ("r", names.r))
         return tuple((name, tensor) for name, tensor in known if name in used)
 
     def output_error(self) -> OutputError:
@@ -233,7 +163,7 @@ class LayerSteps:
 
     def _output_formula(self) -> str:
         """BP1 in the book's words, then what this network makes of it."""
-        entry, up = self.activations[self.depth], _up(self.depth)
+        entry, up = self.activations[self.depth], superscript(self.depth)
         in_book = {"a": f"a{up}", "z": f"z{up}"}
         gradient = spell(self.cost.gradient, BOOK, in_book)
         if entry.derivative == Const(1):
@@ -249,10 +179,17 @@ class LayerSteps:
 
     def _hidden_error(self, index: int) -> HiddenError:
         names, above = self.names[index], self.names[index + 1]
-        entry, up, over = self.activations[index], _up(index), _up(index + 1)
+        entry, up, over = (
+            self.activations[index],
+            superscript(index),
+            superscript(index + 1),
+        )
         # Only the output layer may have an activation that is not element-wise.
-        value, prime = self._through(index, Var("g"))
+        from_above: Expr = Var("g") * Var("r") if self.drops(index) else Var("g")
+        value, prime = self._through(index, from_above)
         formula = f"δ{up} = (w{over})ᵀ δ{over}"
+        if self.drops(index):
+            formula += f" ⊙ r{up}"
         if entry.derivative == Const(1):
             formula += f", as a{up} = z{up}"
         else:
@@ -271,33 +208,13 @@ class LayerSteps:
             above.delta,
         )
 
+    # ---- Update -------------------------------------------------------------------
+
+    def clipping(self) -> tuple[Step, ...]:
+        later = [self.names[index] for index in range(2, self.depth + 1)]
+        return self.updates.clipping([g for n in later for g in (n.nabla_w, n.nabla_b)])
+
     def update(self, index: int) -> Block:
-        names, body = self.names[index], self.optimizer.body
-        steps = (
-            UpdateParameter(
-                index,
-                "",
-                self._regularized(body),
-                names.w,
-                names.nabla_w,
-                self._state(names.w),
-            ),
-            UpdateParameter(
-                index, "", body, names.b, names.nabla_b, self._state(names.b)
-            ),
-        )
-        return Block(index, f"layer {index}", steps)
-
-    def _regularized(self, body: Body) -> Body:
-        """The optimizer's body for weights: with decay, or the penalty's gradient."""
-        changed: dict[str, Expr] = {}
-        for entry in self.penalties:
-            if decay := self.decay_of(entry):
-                changed["w"] = Var(decay[0], scalar=True) * changed.get("w", Var("w"))
-            else:
-                changed["nabla"] = changed.get("nabla", Var("nabla")) + entry.gradient
-        return tuple(replace(s, value=substitute(s.value, changed)) for s in body)
-
-    def decay_of(self, entry: Regularizer) -> tuple[str, Expr] | None:
-        """The factor that the weights may be multiplied by beforehand, with its name."""
-        return entry.decay if self.optimizer.folds_decay else None
+        names = self.names[index]
+        pairs = (names.w, names.nabla_w), (names.b, names.nabla_b)
+        return self.updates.block(index, pairs, superscript(index))

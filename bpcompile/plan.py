@@ -10,7 +10,7 @@ from typing import Any
 
 from bpcompile.expr import Expr
 from bpcompile.operators.entry import Body, Targets
-from bpcompile.steps import Step, Tensor
+from bpcompile.steps import Activate, Step, Tensor
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,32 @@ class Function:
 
 
 @dataclass(frozen=True)
+class UpdateFunction:
+    """An optimizer's step that the module defines once, as a function.
+
+    arrays     what it takes: "w", "g" (used up), then what it keeps
+    scalars    the numbers that it takes beside them
+    formulas   one for each statement of the body
+    """
+
+    name: str
+    arrays: tuple[str, ...]
+    scalars: tuple[str, ...]
+    body: Body
+    documentation: str
+    formulas: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Decay:
+    """A penalty as a factor on the weights; beyond -1 they only grow."""
+
+    kind: str
+    factor: Expr
+
+
+@dataclass(frozen=True)
 class Block:
     """The steps of one layer, under one comment."""
 
@@ -47,12 +73,25 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """Layer 2 or later: its parameters, their first values, its arrays.
+class Initial:
+    """The first values of a layer's weights or biases.
 
-    initial          the first weights over "draw", one N(0, 1) value, and "n_in"
-    arrays           what one mini-batch needs, allocated once
-    state            what the optimizer keeps, each with the parameter it is like
+    value    over "draw", one number of the stream, "n_in" and "n_out"
+    draws, orthogonal    as in `bpcompile.operators.training.Initializer`
+    is_long  the draws get a line of their own
+    """
+
+    value: Expr
+    draws: str
+    orthogonal: bool
+    is_long: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Layer 2 or later: its parameters and their first values.
+
+    state    what the optimizer keeps, each with the parameter it is like
     """
 
     index: int
@@ -62,17 +101,27 @@ class Layer:
     bias: Tensor
     weight_gradient: Tensor
     bias_gradient: Tensor
-    arrays: tuple[Tensor, ...]
-    initial: Expr
+    initial_weights: Initial
+    initial_biases: Initial
     comment: str
     state: tuple[tuple[Tensor, Tensor], ...] = ()
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """A layer whose neurons are dropped with the probability named `constant`."""
+
+    layer: int
+    constant: str
+    factor: Tensor
 
 
 @dataclass(frozen=True)
 class Constant:
     """A number of the spec under its name in the book: eta, lmbda, epochs.
 
-    path    where the normalised spec has it, as a JSON pointer
+    path    where the normalised spec has it, as a JSON pointer, but layers counted
+            from 1 as in the book
     """
 
     name: str
@@ -121,7 +170,13 @@ class CostValue:
 
 @dataclass(frozen=True)
 class Plan:
-    """A network, lowered. `constants` are its numbers, each named once."""
+    """A network, lowered. `constants` are its numbers, each named once.
+
+    arrays       of layers 1 to L: what one mini-batch needs, allocated once
+    feedforward  from the inputs to the output's z, nothing dropped; `output` is the
+                 step from there to its a
+    forward      the same in training, with dropout, to the output's a
+    """
 
     name: str
     description: str
@@ -136,11 +191,19 @@ class Plan:
     labels: Labels
     functions: tuple[Function, ...]
     cost: CostValue
+    arrays: tuple[tuple[Tensor, ...], ...]
+    dropouts: tuple[Dropout, ...]
+    feedforward: tuple[Block, ...]
+    output: Activate
     forward: tuple[Block, ...]
     backward: tuple[Block, ...]
-    update: tuple[Block, ...]
     scalars: tuple[tuple[str, Expr], ...]
+    scalar_state: tuple[tuple[str, float], ...]
+    clipping: tuple[Step, ...]
+    update: tuple[Block, ...]
     update_formula: str
+    update_function: UpdateFunction | None
+    decays: tuple[Decay, ...]
     normalised: dict[str, Any]
 
     @property
@@ -161,3 +224,16 @@ class Plan:
     @property
     def outputs(self) -> int:
         return self.sizes[-1]
+
+    @property
+    def counts_steps(self) -> bool:
+        """Whether a network must know how many mini-batches its epoch has had."""
+        return bool(self.dropouts)
+
+    @property
+    def draws(self) -> frozenset[str]:
+        """What first values are made from: "uniform", "normal", "orthogonal"."""
+        firsts = [f for e in self.layers for f in (e.initial_weights, e.initial_biases)]
+        drawn = {first.draws for first in firsts if first.draws}
+        orthogonal = {"orthogonal" for first in firsts if first.orthogonal}
+        return frozenset(drawn | orthogonal)

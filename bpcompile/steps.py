@@ -17,8 +17,8 @@ from bpcompile.operators.entry import Body
 class Tensor:
     """A named array: "w2" with axes ("neuron", "input"), "a2" ("neuron", "example").
 
-    role   weight, bias, weighted_input, activation, error, weight_gradient,
-           bias_gradient or target
+    role   weight, bias, weighted_input, activation, factor (of dropout), kept, error,
+           weight_gradient, bias_gradient, target or state
     """
 
     name: str
@@ -90,6 +90,29 @@ class Activate(Step):
 
 
 @dataclass(frozen=True)
+class Drop(Step):
+    """kept = r ⊙ a in training: r is 0 for a neuron that is dropped, else 1/(1 - p).
+
+    r is drawn before the step, by layer, for every neuron and example; where nothing
+    is dropped it is 1. What reads a on the layer above reads what is kept instead.
+
+    Source: Srivastava et al., "Dropout" (2014), with the factor in training.
+    """
+
+    factor: Tensor
+    activation: Tensor
+    result: Tensor
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.factor, self.activation
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return (self.result,)
+
+
+@dataclass(frozen=True)
 class Call:
     """A named derivative, and the variables that it takes."""
 
@@ -101,7 +124,7 @@ class Call:
 class ErrorStep(Step):
     """What BP1 and BP2 share: an error taken back through the activation.
 
-    value      δ over "a", "z", "y" and "g" (what comes from above)
+    value      δ over "a", "z", "y", "g" (what comes from above) and "r" (of dropout)
     prime      σ'(z) as a named function, where `value` still lacks it as a factor
     through    the named function that takes the value back through the Jacobian
     operands   the array in which each variable stands
@@ -184,8 +207,8 @@ class HiddenError(ErrorStep):
 
 
 @dataclass(frozen=True)
-class WeighExamples(Step):
-    """δ of the output layer times each example's own weight, where one is given."""
+class InPlace(Step):
+    """One array, changed where it stands."""
 
     result: Tensor
 
@@ -196,6 +219,11 @@ class WeighExamples(Step):
     @property
     def writes(self) -> tuple[Tensor, ...]:
         return (self.result,)
+
+
+@dataclass(frozen=True)
+class WeighExamples(InPlace):
+    """δ of the output layer times each example's own weight, where one is given."""
 
 
 @dataclass(frozen=True)
@@ -236,13 +264,45 @@ class WeightGradient(Step):
 
 
 @dataclass(frozen=True)
-class UpdateParameter(Step):
-    """The optimizer's step: the new "w" over "w", "nabla" and the plan's scalars.
+class ClipNorm(Step):
+    """All gradients times min(1, limit / (norm + ε)), norm that of all together.
 
+    They are sums over the mini-batch; the norm is that of their mean.
+    """
+
+    gradients: tuple[Tensor, ...]
+
+    #: torch.nn.utils.clip_grad_norm_ has the same, so that the two are equal.
+    epsilon: ClassVar[float] = 1e-6
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.gradients
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return self.gradients
+
+
+@dataclass(frozen=True)
+class ClipValue(InPlace):
+    """Every entry of a parameter's gradient within -limit and limit, a scalar."""
+
+    parameter: Tensor
+
+
+@dataclass(frozen=True)
+class UpdateParameter(Step):
+    """The optimizer's step: the new "w" over "w", "nabla" or "g", the plan's scalars.
+
+    before   what is done to "nabla" and "w" first: penalties, the mean, decay
+    body     the step itself, unless there is a function of it to call
     state    what it keeps from step to step, by its name in the body
     """
 
+    before: Body
     body: Body
+    call: Call | None
     parameter: Tensor
     gradient: Tensor
     state: tuple[tuple[str, Tensor], ...] = ()
@@ -256,14 +316,23 @@ class UpdateParameter(Step):
         return self.parameter, *(tensor for _, tensor in self.state)
 
 
+@dataclass(frozen=True)
+class LimitNorm(InPlace):
+    """Every row of w, a neuron's weights, times min(1, limit / its norm)."""
+
+
 #: Every kind of step; a target must have a macro for each.
 STEPS: tuple[type[Step], ...] = (
     WeightedInput,
     Activate,
+    Drop,
     OutputError,
     HiddenError,
     WeighExamples,
     BiasGradient,
     WeightGradient,
+    ClipNorm,
+    ClipValue,
     UpdateParameter,
+    LimitNorm,
 )

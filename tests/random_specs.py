@@ -88,20 +88,25 @@ def spec_of_triple(hidden: str, output: str, cost: str, **rest: Any) -> NetworkS
 # ---- Specs -------------------------------------------------------------------------
 
 
-def _values(parameter: Parameter) -> st.SearchStrategy[float]:
-    # Below the default, as upper bounds such as 1 for a momentum lie just above it.
+def _values(parameter: Parameter, largest: float) -> st.SearchStrategy[float]:
+    # Nearer 0 than the default, as bounds such as 1 for a momentum lie just beyond it.
     if default := parameter.default:
-        return st.floats(0.5 * default, default)
-    return st.floats(0.5, 300.0).map(lambda value: (parameter.above or 0.0) + value)
+        return st.floats(*sorted((0.5 * default, default)))
+    return st.floats(0.5, largest).map(lambda value: (parameter.above or 0.0) + value)
 
 
 @st.composite
-def _operator(draw: st.DrawFn, registry: Mapping[str, Entry], kinds: Any = None) -> Any:
+def _operator(
+    draw: st.DrawFn,
+    registry: Mapping[str, Entry],
+    kinds: Any = None,
+    largest: float = 300.0,
+) -> Any:
     kind = draw(st.sampled_from(tuple(kinds or registry)))
     chosen: dict[str, Any] = {"kind": kind}
     for parameter in registry[kind].parameters:
         if parameter.default is None or draw(st.booleans()):
-            chosen[parameter.name] = draw(_values(parameter))
+            chosen[parameter.name] = draw(_values(parameter, largest))
     return kind if len(chosen) == 1 and draw(st.booleans()) else chosen
 
 
@@ -116,13 +121,14 @@ def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
     for index in range(2, depth + 1):
         kinds = outputs_for(kind) if index == depth else HIDDEN
         activation = draw(_operator(ACTIVATIONS, kinds))
-        initializer = draw(_operator(INITIALIZERS))
         chosen = activation if isinstance(activation, str) else activation["kind"]
         layers.append(
             {
                 "size": max(draw(widths), ACTIVATIONS[chosen].least_size),
                 "activation": activation,
-                "initializer": initializer,
+                # A large constant would leave every sigmoid flat.
+                "initializer": draw(_operator(INITIALIZERS, largest=1.0)),
+                "bias_initializer": draw(_operator(INITIALIZERS, largest=1.0)),
             }
         )
     hyperparameters = {

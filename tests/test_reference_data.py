@@ -118,7 +118,8 @@ class TestInitialParameters:
 
     @pytest.mark.parametrize("kind", list(INITIALIZERS))
     def test_every_initializer_gives_finite_weights(self, kind: str) -> None:
-        spec = spec_of([3, {"size": 2, "initializer": kind}])
+        needs = {p.name: 1 for p in INITIALIZERS[kind].parameters if p.default is None}
+        spec = spec_of([3, {"size": 2, "initializer": {"kind": kind, **needs}}])
         weights = np.array(reference.initial_parameters(spec)["w2"])
         assert weights.shape == (2, 3)
         assert np.isfinite(weights).all()

@@ -16,6 +16,8 @@ IDENTITY = {"size": 2, "activation": "identity"}
 ONE = {"size": 1, "activation": "tanh"}
 LIKELY = "log_likelihood"
 NORMAL = {"size": 2, "activation": "identity", "initializer": "standard_normal"}
+UNIFORM = {"kind": "uniform", "low": -1.2345678901234567, "high": 1e-30}
+ORTHOGONAL = {"kind": "orthogonal", "gain": 1.4142135623730951}
 DECAY = {"regularization": {"l2": 1.0}}
 
 #: A spec for each branch that a template has; texts around the length of a line.
@@ -56,7 +58,61 @@ VARIANTS = {
         "task": "regression",
         "description": "x" * 166,
     },
+    "momentum": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            "optimizer": "momentum",
+            "regularization": {"l1": 1.0, "l2": 1.0, "max_norm": 2.0},
+            "clipping": {"norm": 1.0},
+        },
+    },
+    "adamw": {
+        "layers": [3, *([4] * 10), 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            "optimizer": "adamw",
+            "regularization": {"l1": 1.0, "l2": 1.0},
+            "clipping": {"value": 1.0},
+        },
+    },
+    "nadam": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "nadam", **DECAY},
+    },
+    "lion": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "lion", **DECAY},
+    },
+    "adadelta": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "adadelta"},
+    },
     "values_adding_up": {"layers": [3, SOFTMAX], "cost": LIKELY, "task": "regression"},
+    "dropout": {
+        "layers": [
+            {"size": 3, "dropout": 0.2},
+            {"size": 4, "dropout": 1 / 3, "initializer": "glorot_uniform"},
+            {"size": 5, "initializer": "he", "bias_initializer": UNIFORM},
+            {**IDENTITY, "initializer": "glorot_normal", "bias_initializer": "zeros"},
+        ],
+        "cost": "quadratic",
+    },
+    "deep_dropout": {
+        "layers": [
+            3,
+            *([{**NORMAL, "dropout": 0.123456789, "initializer": ORTHOGONAL}] * 11),
+            {"size": 2, "initializer": UNIFORM, "bias_initializer": ORTHOGONAL},
+        ],
+        "cost": "cross_entropy",
+    },
+    "nothing_drawn": {
+        "layers": [3, {"size": 2, "initializer": "zeros", "bias_initializer": "zeros"}],
+        "cost": "quadratic",
+    },
 }
 
 

@@ -126,11 +126,15 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Entry:
-    """What every operator has: its name in specs and its parameters."""
+    """What every operator has: its name in specs and its parameters.
+
+    ascending   parameters of which each must be below the next
+    """
 
     kind: str
     description: str
     parameters: tuple[Parameter, ...] = field(default=(), kw_only=True)
+    ascending: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def defaults(self) -> dict[str, float | str]:

@@ -8,12 +8,19 @@ Source: Nielsen, "Neural Networks and Deep Learning", chapters 1 to 3.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bpcompile.operators import INITIALIZERS, REGULARIZERS, SCALINGS
 from bpcompile.operators.entry import label_values
-from bpcompile.reference.randomness import BIASES, WEIGHTS, normal_stream
+from bpcompile.reference.randomness import (
+    BIASES,
+    WEIGHTS,
+    normal_stream,
+    uniform_stream,
+)
 
 if TYPE_CHECKING:
     from bpcompile.fields import Operator
@@ -57,30 +64,63 @@ def numbered_layers(spec: NetworkSpec) -> Iterator[tuple[int, Layer]]:
 def initial_parameters(spec: NetworkSpec, seed: int | None = None) -> dict[str, Any]:
     """Initial values: "w2" (N2 rows of N1), "b2" (N2), "w3", ...
 
-    Drawn row by row, weights from stream 0 and biases from stream 1. Raises ValueError
-    if the seed does not fit into 64 unsigned bits.
+    Drawn row by row, weights from stream 0 and biases, a column, from stream 1.
+    Raises ValueError if the seed does not fit into 64 unsigned bits.
     """
     seed = spec.hyperparameters.seed if seed is None else seed
     parameters: dict[str, Any] = {}
     for number, layer in numbered_layers(spec):
         n_in, n_out = spec.layers[number - 2].size, layer.size
-        draws = normal_stream(seed, WEIGHTS, number)
+        sizes = n_in, n_out
+        drawn = _draws(layer.initializer, seed, WEIGHTS, number, n_out, n_in)
         parameters[f"w{number}"] = [
-            _initial(layer.initializer, draws, n_in, n_out, n_in) for _ in range(n_out)
+            _initial(layer.initializer, row, sizes) for row in drawn
         ]
-        draws = normal_stream(seed, BIASES, number)
-        parameters[f"b{number}"] = _initial(
-            layer.bias_initializer, draws, n_in, n_out, n_out
-        )
+        drawn = _draws(layer.bias_initializer, seed, BIASES, number, n_out, 1)
+        column = [draw for (draw,) in drawn]
+        parameters[f"b{number}"] = _initial(layer.bias_initializer, column, sizes)
     return parameters
 
 
+def _draws(
+    chosen: Operator, seed: int, stream: int, number: int, rows: int, columns: int
+) -> list[list[float]]:
+    """What an initializer makes its values from: a number for each, row by row."""
+    entry = INITIALIZERS[chosen.kind]
+    draws: Iterator[float] = repeat(0.0)
+    if entry.draws == "uniform":
+        draws = uniform_stream(seed, stream, number)
+    elif entry.draws:
+        draws = normal_stream(seed, stream, number)
+    drawn = [[next(draws) for _ in range(columns)] for _ in range(rows)]
+    if not entry.orthogonal:
+        return drawn
+    if rows < columns:
+        return _orthonormal(drawn)
+    turned = _orthonormal([list(column) for column in zip(*drawn, strict=True)])
+    return [list(row) for row in zip(*turned, strict=True)]
+
+
+def _orthonormal(rows: list[list[float]]) -> list[list[float]]:
+    """The rows by Gram and Schmidt, in order; no more of them than they are long."""
+    found: list[list[float]] = []
+    for row in rows:
+        # Once leaves rounding errors, which a second time takes out (Giraud et al.,
+        # "The loss of orthogonality in the Gram-Schmidt process", 2005).
+        for other in found * 2:
+            along = sum(r * o for r, o in zip(row, other, strict=True))
+            row = [r - along * o for r, o in zip(row, other, strict=True)]
+        length = math.hypot(*row)
+        found.append([r / length for r in row])
+    return found
+
+
 def _initial(
-    chosen: Operator, draws: Iterator[float], n_in: int, n_out: int, count: int
+    chosen: Operator, draws: Sequence[float], sizes: tuple[int, int]
 ) -> list[float]:
-    """So many values of an initializer, each from a number of its own."""
+    """A value from each number drawn; sizes: the layer's inputs and neurons."""
     define = INITIALIZERS[chosen.kind].define
-    return [define(next(draws), n_in, n_out, **chosen.parameters) for _ in range(count)]
+    return [define(draw, *sizes, **chosen.parameters) for draw in draws]
 
 
 def fit_scaling(spec: NetworkSpec, x: Rows) -> Scaling:

@@ -19,6 +19,7 @@ __all__ = [
     "normals",
     "philox_block",
     "philox_words",
+    "uniform_stream",
     "uniforms",
 ]
 
@@ -88,6 +89,11 @@ def uniforms(
     Raises ValueError if a number does not fit into 64 unsigned bits.
     """
     return [_uniform(w) for w in philox_words(n, seed, stream, epoch, step, layer)]
+
+
+def uniform_stream(seed: int, stream: int, layer: int) -> Iterator[float]:
+    """Endless uniform numbers of a layer, 0 <= u < 1, one from each word."""
+    return map(_uniform, _word_stream(seed, stream, 0, 0, layer))
 
 
 def normal_stream(seed: int, stream: int, layer: int) -> Iterator[float]:

@@ -1,0 +1,29 @@
+"""How a layer's first weights and biases come about: their values, and in words."""
+
+from __future__ import annotations
+
+from bpcompile.expr import Const, operations, substitute
+from bpcompile.fields import Operator
+from bpcompile.operators import INITIALIZERS
+from bpcompile.plan import Initial
+
+#: With more operations than this on a draw, the line would pass 88 columns.
+MOST_BESIDE_DRAW = 3
+
+
+def initial(chosen: Operator) -> Initial:
+    """The entry's value with the spec's parameters in it."""
+    entry = INITIALIZERS[chosen.kind]
+    numbers = {name: Const(value) for name, value in chosen.numbers.items()}
+    value = substitute(entry.value, numbers)
+    needs_line = entry.draws == "uniform" or entry.orthogonal
+    is_long = needs_line or operations(value) > MOST_BESIDE_DRAW
+    return Initial(value, entry.draws, entry.orthogonal, is_long)
+
+
+def initial_formula(parameter: str, chosen: Operator, layer: int) -> str:
+    """w² ~ N(0, 1) / √N1, or b² = 0 where nothing is drawn."""
+    entry = INITIALIZERS[chosen.kind]
+    sizes = {"n_in": f"N{layer - 1}", "n_out": f"N{layer}"}
+    formula = entry.formula.format(**sizes, **chosen.parameters)
+    return f"{parameter} {'~' if entry.draws else '='} {formula}"
