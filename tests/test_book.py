@@ -6,7 +6,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from support import SPECS, TARGETS, difference, module_of
+from support import ROOT, SPECS, TARGETS, difference, module_of
 
 from bpcompile import load_spec
 
@@ -38,6 +38,15 @@ def test_description_has_the_figures(run):
         spelled = {f"{percent:.2f}", f"{percent:g}"}
         # The runs evaluated on 100 images are quoted as so many of 100.
         assert spelled & set(spec.description.split()), percent
+
+
+def test_page_has_a_row_for_every_run_and_figure():
+    page = (ROOT / "docs" / "book.md").read_text("utf-8")
+    for run in RUNS:
+        start = f"| {run['spec']} | {run['chapter']} | "
+        for quote in run.get("quoted", ()):
+            assert f"{start}{quote['percent']:.2f} ({quote['of']}" in page, run["spec"]
+        assert start in page
 
 
 @pytest.mark.parametrize("run", RUNS, ids=NAMES)
