@@ -81,11 +81,20 @@ class OneOf:
         )
 
     def _chosen(self, value: dict[str, Any]) -> Operator:
-        parameters = self.registry[value["kind"]].parameters
-        # A parameter without a default is required, so it is there.
-        chosen = {p.name: value.get(p.name, p.default or 0.0) for p in parameters}
-        off = tuple(p.name for p in parameters if chosen[p.name] == p.off)
-        return Operator(value["kind"], tuple(chosen.items()), off)
+        return chosen(self.registry[value["kind"]], value)
+
+
+def chosen(entry: Entry, given: Mapping[str, Any]) -> Operator:
+    """The choice of an entry, with the defaults of what is not given.
+
+    Raises KeyError where a parameter without a default is not given.
+    """
+    values = {
+        p.name: given[p.name] if p.default is None else given.get(p.name, p.default)
+        for p in entry.parameters
+    }
+    off = tuple(p.name for p in entry.parameters if values[p.name] == p.off)
+    return Operator(entry.kind, tuple(values.items()), off)
 
 
 def _parameter_schema(parameter: Parameter) -> core_schema.CoreSchema:

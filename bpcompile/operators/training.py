@@ -104,9 +104,13 @@ class Regularizer(Entry):
 class Schedule(Entry):
     """How eta changes from one epoch, or one step, to the next.
 
-    value      eta over "eta", the spec's own, "t", the number of the epoch or step from
-               0 on, and "total", their number, both after the warm-up; None where eta
-               follows from what happens in training
+    Every one takes "unit" and "warmup" besides: over the first so many epochs or steps
+    eta rises in equal parts, eta (t + 1) / (warmup + 1).
+
+    value      eta over "eta", the spec's own, the parameters, "pi", "t", the number of
+               the epoch or step from 0 to total - 1, and "total", both less the warm-up;
+               None where eta follows from what happens in training
+    scalars    numbers that `value` reads beside these, computed in order
     define     the same in plain Python: (eta, t, total, **parameters)
     halves     eta is halved where validation finds no improvement
     """
@@ -114,6 +118,7 @@ class Schedule(Entry):
     formula: str
     value: Expr | None
     define: Callable[..., float] | None = None
+    scalars: tuple[tuple[str, Expr], ...] = ()
     halves: bool = False
 
 
