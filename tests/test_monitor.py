@@ -72,3 +72,32 @@ def test_mistake_is_one_line(images, words, message):
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"monitor: {message}")
+
+
+def test_norms_have_a_column_for_each_layer(images):
+    path, (x, y, *_) = images
+    head, _, first, last, _ = lines(
+        path, "ch5_speed_2_hidden", "gradient_norms", "--epochs", 1
+    )
+    assert head == ["epoch", *(f"gradient_norms, layer {n}" for n in (2, 3, 4))]
+    spec = load_spec(
+        SPECS / "book" / "ch5_speed_2_hidden.json",
+        ["hyperparameters.regularization.l2=0.15"],
+    )
+    network = module_of(spec).Network()
+    for cells, epochs in ((first, 0), (last, 1)):
+        network.train(x, y, epochs=epochs)
+        nabla = network.backprop(x, y)
+        norms = [np.linalg.norm(nabla[f"b{n}"]) for n in (2, 3, 4)]
+        # Four digits are printed, of sums that may round in another order.
+        assert [float(cell) for cell in cells[1:]] == pytest.approx(norms, rel=1e-3)
+
+
+def test_cost_of_either_data_has_its_own_n_for_lmbda(images):
+    # network2.py's definition: lmbda over 2n, n the examples that are evaluated.
+    series = ["total_cost", "cost", "test_total_cost", "test_cost"]
+    _, _, first, last, _ = lines(images[0], "ch3_hunt_noise", *series, "--epochs", 1)
+    for _, *cells in (first, last):
+        total, cost, test_total, test_cost = map(float, cells)
+        # 20 images are tested, 30 trained on; costs are printed with four digits.
+        assert (test_total - test_cost) / (total - cost) == pytest.approx(1.5, rel=0.05)
