@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from operator_accuracy import rows  # type: ignore[import-not-found]
+from operator_accuracy import rows
 
 NOTES = """
 One ULP is 2^-23 in float32 and 2^-52 in float64, of max(1, |value|); for the values of
