@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, create_model
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, Strict, create_model
 from pydantic_core import core_schema
 
 from bpcompile.fields import OneOf, Operator, Real, Section, Whole, chosen
@@ -37,6 +37,8 @@ Dropout = Annotated[
         examples=[0.5],
     ),
 ]
+#: A list even where a validator before it has already made Python of the JSON.
+Weights = Annotated[tuple[Annotated[Real, Field(ge=0, le=1e9)], ...], Strict(False)]
 Monitor = Annotated[
     Literal["auto", "accuracy", "cost"],
     Field(description="what is watched: auto is accuracy, the cost of a regression"),
@@ -189,6 +191,6 @@ class Hyperparameters(Section):
         lt=1,
         description="share of the training data that is split off for validation",
     )
-    class_weights: tuple[Annotated[Real, Field(ge=0, le=1e9)], ...] | None = Field(
+    class_weights: Weights | None = Field(
         default=None, description="a factor on the cost of each class's examples"
     )

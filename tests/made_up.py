@@ -50,7 +50,7 @@ MADE_UP = {
     for entry in (
         # its derivative reads a alone
         _kind(
-            "softplus",
+            "made_up_softplus",
             define=elementwise(_softplus),
             body=(Map("a", max_(z, 0) + log1p(exp(-abs_(z)))),),
             derivative=1 - exp(-a),
@@ -58,7 +58,7 @@ MADE_UP = {
         ),
         # its derivative reads z alone
         _kind(
-            "softplus_of_z",
+            "made_up_softplus_of_z",
             define=elementwise(_softplus),
             body=(Map("a", max_(z, 0) + log1p(exp(-abs_(z)))),),
             derivative=_sigma,
@@ -66,7 +66,7 @@ MADE_UP = {
         ),
         # z and a, and z twice
         _kind(
-            "silu",
+            "made_up_silu",
             define=elementwise(_silu),
             body=(Map("a", z * _sigma),),
             derivative=a + _sigma * (1 - a),
@@ -74,7 +74,7 @@ MADE_UP = {
         ),
         # z so often that no array is free: it needs scratch
         _kind(
-            "gelu_tanh",
+            "made_up_gelu",
             define=elementwise(_gelu_tanh),
             body=(Map("a", (0.5 * z) * (1 + _bent)),),
             derivative=0.5 * (1 + _bent)

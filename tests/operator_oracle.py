@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
-from bpcompile.operators import COSTS
+from bpcompile.operators import ACTIVATIONS, COSTS
 
 Array = NDArray[Any]
 Vector = list[Any]
@@ -48,6 +48,11 @@ def _elu(z: Any, alpha: float = 1.0) -> Any:
     return z if z > 0 else mpmath.mpf(alpha) * mpmath.expm1(z)
 
 
+def _near(z: Any) -> Any:
+    """z as far as mpmath's erfc goes; beyond, erfc is 0 or 2 to a billion digits."""
+    return max(min(z, mpmath.mpf(10) ** 5), -(mpmath.mpf(10) ** 5))
+
+
 def _bent(z: Any) -> Any:
     return mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf("0.044715") * z**3)
 
@@ -60,7 +65,7 @@ ACTIVATION_ORACLE: dict[str, Callable[[Vector], Vector]] = {
     "leaky_relu": _each(lambda z: z if z > 0 else z * mpmath.mpf(0.01)),
     "elu": _each(_elu),
     "selu": _each(lambda z: _SCALE * _elu(z, _ALPHA)),
-    "gelu": _each(lambda z: z * mpmath.erfc(-z / mpmath.sqrt(2)) / 2),
+    "gelu": _each(lambda z: z * mpmath.erfc(-_near(z) / mpmath.sqrt(2)) / 2),
     "gelu_tanh": _each(lambda z: z * _sigmoid(2 * _bent(z))),
     "silu": _each(lambda z: z * _sigmoid(z)),
     "mish": _each(lambda z: z * mpmath.tanh(_softplus(z))),
@@ -94,6 +99,49 @@ COST_ORACLE: dict[str, Callable[[Vector, Vector], Any]] = {
     "absolute": _sum(lambda a, y: abs(a - y)),
     "log_cosh": _sum(lambda a, y: _log_cosh(abs(a - y))),
 }
+
+
+def _cross_entropy_of_sigmoid(z: Vector, y: Vector) -> Any:
+    """From z, for σ(-z) is 1 - σ(z) without any of the digits that the 1 would hide."""
+    return mpmath.fsum(
+        -_log(t, _sigmoid(v)) - _log(1 - t, _sigmoid(-v))
+        for v, t in zip(z, y, strict=True)
+    )
+
+
+def exact_cost(output: str, cost: str, z: Vector, y: Vector) -> Any:
+    """C_x from the weighted inputs of the output layer."""
+    if (output, cost) == ("sigmoid", "cross_entropy"):
+        return _cross_entropy_of_sigmoid(z, y)
+    return COST_ORACLE[cost](ACTIVATION_ORACLE[output](z), y)
+
+
+def step(activation: str, z: Any) -> Any:
+    """To either side of z for a central difference; not across a kink, however near."""
+    h = mpmath.mpf(10) ** -25 * max(abs(z), mpmath.mpf(10) ** -20)
+    apart = [abs(z - place) / 2 for place, _ in ACTIVATIONS[activation].kinks]
+    return min([h, *filter(None, apart)])
+
+
+def exact_error(output: str, cost: str, z: Vector, y: Vector) -> Vector:
+    """∂C_x/∂z by central differences, to be had at 120 digits.
+
+    None where the slope jumps within a rounding of float32: there it is decided by
+    digits that an output has not.
+    """
+    found = []
+    for j, v in enumerate(z):
+
+        def moved(d: Any, j: int = j, v: Any = v) -> Any:
+            return exact_cost(output, cost, [*z[:j], v + d, *z[j + 1 :]], y)
+
+        h, rounding = step(output, v), max(1, abs(v)) * mpmath.mpf(10) ** -7
+        slope = (moved(h) - moved(-h)) / (2 * h)
+        jump = abs(moved(rounding) - 2 * moved(0) + moved(-rounding)) / rounding
+        found.append(slope if jump <= 0.01 * max(1, abs(slope)) else None)
+    return found
+
+
 _ROWS = [[0.0, 1.0, 0.25], [-3.0, 2.0, 1.0], [1.0, 0.0, 0.0], [1.0, 1.0, -1.0]]
 
 
@@ -116,6 +164,7 @@ def targets_of(cost: str) -> list[list[float]]:
 
 FUSED = [(output, cost) for cost, e in COSTS.items() for output in e.fused]
 OUTPUTS = [[0.3, 0.1, 0.6], [0.999, 1e-6, 0.5], [0.2, 0.2, 0.6]]
+
 # ---- Where they are tried ----------------------------------------------------------
 
 #: 0, subnormals of both types, where exp over- and underflows, and far beyond.
@@ -133,11 +182,6 @@ def columns() -> list[list[float]]:
     rng = np.random.default_rng(0)
     drawn = [*rng.normal(size=(20, 3)), *(30 * rng.normal(size=(20, 3)))]
     return [*equal, *mixed, *(row.tolist() for row in drawn)]
-
-
-def digits(column: Any) -> Any:
-    """As many as it takes to tell tanh z from 1: 1 - tanh z is about 2 exp(-2z)."""
-    return mpmath.workdps(60 + int(0.9 * max(map(abs, column))))
 
 
 def precise(values: Any) -> Vector:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from random_specs import minimal
+from random_specs import HIDDEN, minimal, outputs_for
 from support import SPECS, TARGETS, spec_of, text_of
 
 from bpcompile import load_spec
@@ -24,6 +24,12 @@ DECAY = {"regularization": {"l2": 1.0}}
 STOPPING = {"early_stopping": {"patience": 3}}
 HALVING = {"schedule": "halve_on_plateau"}
 HALF = {"validation_fraction": 0.5}
+
+
+def neurons(activation):
+    """A layer of them."""
+    return {"size": 4, "activation": activation}
+
 
 #: A spec for each branch that a template has; texts around the length of a line.
 VARIANTS = {
@@ -97,6 +103,23 @@ VARIANTS = {
         "hyperparameters": {"optimizer": "adadelta"},
     },
     "values_adding_up": {"layers": [3, SOFTMAX], "cost": LIKELY, "task": "regression"},
+    "all_hidden": {"layers": [3, *map(neurons, HIDDEN), 2], "cost": "cross_entropy"},
+    "hinge": {"layers": [3, neurons("gelu"), IDENTITY], "cost": "hinge"},
+    "hinge_one": {"layers": [3, neurons("mish"), ONE], "cost": "hinge"},
+    "huber": {
+        "layers": [3, neurons({"kind": "leaky_relu", "slope": 0.2}), neurons("selu")],
+        "cost": {"kind": "huber", "delta": 0.125},
+    },
+    "log_cosh": {"layers": [3, neurons("elu"), neurons("mish")], "cost": "log_cosh"},
+    "absolute": {"layers": [3, neurons("sine"), neurons("exp")], "cost": "absolute"},
+    "smoothed": {
+        "layers": [3, neurons("gelu_tanh"), SOFTMAX],
+        "cost": {"kind": LIKELY, "label_smoothing": 0.1},
+    },
+    **{
+        f"poisson_of_{kind}": {"layers": [3, neurons(kind)], "cost": "poisson"}
+        for kind in outputs_for("poisson")
+    },
     "dropout": {
         "layers": [
             {"size": 3, "dropout": 0.2},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 
 from bpcompile.expr import (
@@ -34,8 +33,6 @@ from bpcompile.operators.units import UNITS
 
 z, a, g = Var("z"), Var("a"), Var("g")
 
-_LARGEST_LOG = math.log(sys.float_info.max)
-
 
 def _identity(z: Number) -> Number:
     return z
@@ -54,11 +51,6 @@ def _softsign(z: Number) -> Number:
 
 def _hard_tanh(z: Number) -> Number:
     return z if -1 < z.real < 1 else 1.0 if z.real > 0 else -1.0
-
-
-def _exp(z: Number) -> Number:
-    # From there on the value stays, and the slope with it.
-    return plain.exp(z if z.real <= _LARGEST_LOG else z - z.real + _LARGEST_LOG)
 
 
 IDENTITY = Activation(
@@ -166,7 +158,7 @@ EXP = Activation(
     description="the exponential, for counts and rates; at most the largest number",
     symbol="exp",
     formula="eᶻ, at most the largest finite number",
-    define=elementwise(_exp),
+    define=elementwise(plain.finite_exp),
     body=(Map("e", exp(z)), Map("a", finite(Var("e")))),
     derivative=a,
     interval=Interval(0, math.inf),

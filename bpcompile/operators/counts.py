@@ -86,7 +86,7 @@ _OF_SOFTPLUS = FusedError(
         Map("terms", s - y * min_(z, log(max_(s, _SMALL)))),
     ),
     # σ' = 1 - e⁻ᵃ, over a it tends to 1.
-    error=y * (expm1(-_lifted) / _lifted) - expm1(-a),
+    error=expm1(-_lifted) / _lifted * (y - a),
     reason="σ' is divided by a before both vanish",
     left=(1 - exp(-a)) * (1 - y / a),
 )
@@ -121,7 +121,7 @@ POISSON = Cost(
     formula="Σ (a - y ln a)",
     define=_poisson,
     define_from_z={
-        "exp": _from_z(plain.exp, lambda z: z),
+        "exp": _from_z(plain.finite_exp, lambda z: z),
         "softplus": _from_z(plain.softplus, _log_softplus),
         "sigmoid": _from_z(plain.sigmoid, lambda z: -plain.softplus(-z)),
         "softmax": _of_softmax,

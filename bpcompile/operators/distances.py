@@ -83,8 +83,12 @@ LOG_COSH = Cost(
     symbol="log-cosh",
     formula="Σ ln cosh(a - y)",
     define=_distance(_log_cosh),
-    # cosh d = e^|d| (1 + e^(-2|d|)) / 2, which is e^|d| (1 + expm1(-2|d|) / 2).
-    body=(Map("r", abs_(a - y)), Map("terms", r + log1p(0.5 * expm1(-2 * r)))),
+    # cosh d = e^|d| (1 + e^(-2|d|)) / 2, which is e^|d| (1 + expm1(-2|d|) / 2). From
+    # 40 on expm1 is -1, and 2|d| might overflow.
+    body=(
+        Map("r", abs_(a - y)),
+        Map("terms", r + log1p(0.5 * expm1(-2 * min_(r, 40)))),
+    ),
     gradient=tanh(a - y),
 )
 

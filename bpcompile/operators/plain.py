@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import cmath
 import math
+import sys
 from collections.abc import Sequence
 from typing import TypeAlias
 
 Number: TypeAlias = float | complex
 
+_LARGEST_LOG = math.log(sys.float_info.max)
+
 
 def exp(value: Number) -> Number:
     return cmath.exp(value) if isinstance(value, complex) else math.exp(value)
+
+
+def finite_exp(value: Number) -> Number:
+    """exp up to the largest number there is; there the value stays, and its slope."""
+    if value.real <= _LARGEST_LOG:
+        return exp(value)
+    return sys.float_info.max * (1 + (value - value.real))
 
 
 def log(value: Number) -> Number:

@@ -128,11 +128,15 @@ SELU = Activation(
     symbol="selu",
     formula="1.0507 times z above 0, 1.6733 (eᶻ - 1) below",
     define=elementwise(_selu),
-    body=(Map("a", _SCALE * (max_(z, 0) + _ALPHA * expm1(min_(z, 0)))),),
+    body=(
+        Map("e", _ALPHA * expm1(min_(z, 0))),
+        Map("a", _SCALE * (max_(z, 0) + e)),
+    ),
     derivative=where(a > 0, _SCALE, a + _SCALE * _ALPHA),
     derivative_formula="1.0507 above 0, a + 1.7581 below",
     kinks=((0, Const(_SCALE * _ALPHA)),),
-    interval=Interval(-_SCALE * _ALPHA, math.inf),
+    # The limit, -1.75809934..., rounded down.
+    interval=Interval(-1.7581, math.inf),
 )
 
 GELU = Activation(
@@ -143,8 +147,11 @@ GELU = Activation(
     define=elementwise(_gelu),
     body=(Map("a", 0.5 * z * (1 + erf(_ROOT_HALF * z))),),
     # The density is 0 from 40 on, where z² might overflow.
-    beforehand=(Map("m", min_(abs_(z), 40)),),
-    derivative=0.5 * (1 + erf(_ROOT_HALF * z)) + z * (_DENSITY * exp(-0.5 * (m * m))),
+    beforehand=(
+        Map("m", min_(abs_(z), 40)),
+        Map("d", _DENSITY * exp(-0.5 * (m * m))),
+    ),
+    derivative=0.5 * (1 + erf(_ROOT_HALF * z)) + z * d,
     derivative_formula="½ (1 + erf(z / √2)) + z exp(-z²/2) / √(2π)",
     # The least value, about -0.16997, rounded down.
     interval=Interval(-0.17, math.inf),
