@@ -117,8 +117,10 @@ def _data(spec: NetworkSpec, n: int) -> tuple[list[list[float]], list[Any]]:
     cost = spec.cost_entry
     if spec.resolved_task == "classification" and outputs > 1:
         return x, [int(value * outputs) for value in drawn[:n]]
-    if cost.targets == "distribution":
+    if cost.targets.sums_to_one:
         return x, [[value / sum(row) for value in row] for row in rows]
+    if values := cost.targets.values:
+        return x, [[values[int(v * len(values))] for v in row] for row in rows]
     if spec.resolved_task == "classification":
         low, high = label_values(cost, spec.output_activation)
         return x, [low if value < 0.5 else high for value in drawn]

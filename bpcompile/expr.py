@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import cmath
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-Number = float | complex
+from bpcompile import analytic
+from bpcompile.analytic import ERF_SLOPE, by, real
+from bpcompile.analytic import Number as Number
 
 
 class Expr:
@@ -45,6 +48,9 @@ class Expr:
 
     def __pow__(self, other: Expr | float) -> Expr:
         return Apply("pow", (self, wrap(other)))
+
+    def __rpow__(self, other: float) -> Expr:
+        return Apply("pow", (wrap(other), self))
 
     def __neg__(self) -> Expr:
         return Apply("neg", (self,))
@@ -96,6 +102,7 @@ def _builder(name: str) -> Callable[..., Expr]:
 
 exp, log, log1p, expm1 = map(_builder, ("exp", "log", "log1p", "expm1"))
 tanh, sin, cos, sqrt = map(_builder, ("tanh", "sin", "cos", "sqrt"))
+erf, finite = map(_builder, ("erf", "finite"))
 abs_, sign, max_, min_ = map(_builder, ("abs", "sign", "max", "min"))
 where = _builder("where")
 
@@ -113,37 +120,6 @@ class Primitive:
     derivatives: Callable[..., tuple[Expr, ...]]
 
 
-def _real(value: Number) -> float:
-    return value.real
-
-
-def _sign(value: Number) -> float:
-    return float((_real(value) > 0) - (_real(value) < 0))
-
-
-def _abs(value: Number) -> Number:
-    return value if _real(value) > 0 else -value if _real(value) < 0 else 0 * value
-
-
-def _by(
-    real: Callable[[float], float], complex_: Callable[[complex], complex]
-) -> Callable[[Number], Number]:
-    return lambda value: complex_(value) if isinstance(value, complex) else real(value)
-
-
-def _log1p(value: complex) -> complex:
-    # log(1 + x) loses the small part of x; ln|1 + x| from its square does not.
-    re, im = value.real, value.imag
-    return complex(0.5 * math.log1p(re * (2 + re) + im * im), math.atan2(im, 1 + re))
-
-
-def _expm1(value: complex) -> complex:
-    re, im = value.real, value.imag
-    grown = math.exp(re)
-    half = math.sin(im / 2)
-    return complex(math.expm1(re) - 2 * grown * half * half, grown * math.sin(im))
-
-
 def _zero(*args: Expr) -> tuple[Expr, ...]:
     return tuple(Const(0) for _ in args)
 
@@ -158,32 +134,36 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "neg": Primitive(NEG, lambda x: -x, lambda x: (Const(-1),)),
     # The exponent is a constant wherever a power is differentiated.
     "pow": Primitive(POW, lambda x, y: x**y, lambda x, y: (y * x ** (y - 1), Const(0))),
-    "exp": Primitive(0, _by(math.exp, cmath.exp), lambda x: (exp(x),)),
-    "log": Primitive(0, _by(math.log, cmath.log), lambda x: (1 / x,)),
-    "log1p": Primitive(0, _by(math.log1p, _log1p), lambda x: (1 / (1 + x),)),
-    "expm1": Primitive(0, _by(math.expm1, _expm1), lambda x: (exp(x),)),
-    "tanh": Primitive(
-        0, _by(math.tanh, cmath.tanh), lambda x: (1 - tanh(x) * tanh(x),)
+    "exp": Primitive(0, by(math.exp, cmath.exp), lambda x: (exp(x),)),
+    "log": Primitive(0, by(math.log, cmath.log), lambda x: (1 / x,)),
+    "log1p": Primitive(0, by(math.log1p, analytic.log1p), lambda x: (1 / (1 + x),)),
+    "expm1": Primitive(0, by(math.expm1, analytic.expm1), lambda x: (exp(x),)),
+    "tanh": Primitive(0, by(math.tanh, cmath.tanh), lambda x: (1 - tanh(x) * tanh(x),)),
+    "sin": Primitive(0, by(math.sin, cmath.sin), lambda x: (cos(x),)),
+    "cos": Primitive(0, by(math.cos, cmath.cos), lambda x: (-sin(x),)),
+    # No language but C has it: what stands for it is in `operators.special`.
+    "erf": Primitive(
+        0, by(math.erf, analytic.erf), lambda x: (ERF_SLOPE * exp(-(x * x)),)
     ),
-    "sin": Primitive(0, _by(math.sin, cmath.sin), lambda x: (cos(x),)),
-    "cos": Primitive(0, _by(math.cos, cmath.cos), lambda x: (-sin(x),)),
-    "sqrt": Primitive(0, _by(math.sqrt, cmath.sqrt), lambda x: (0.5 / sqrt(x),)),
-    "abs": Primitive(0, _abs, lambda x: (sign(x),)),
-    "sign": Primitive(0, _sign, _zero),
+    # Infinity becomes the largest number that the type has.
+    "finite": Primitive(0, analytic.finite, lambda x: (Const(1),)),
+    "sqrt": Primitive(0, by(math.sqrt, cmath.sqrt), lambda x: (0.5 / sqrt(x),)),
+    "abs": Primitive(0, analytic.absolute, lambda x: (sign(x),)),
+    "sign": Primitive(0, analytic.sign, _zero),
     # Of two equal arguments the second counts, in the value as in the derivative.
     "max": Primitive(
         0,
-        lambda x, y: x if _real(x) > _real(y) else y,
+        lambda x, y: x if real(x) > real(y) else y,
         lambda x, y: (wrap(x) > y, wrap(x) <= y),
     ),
     "min": Primitive(
         0,
-        lambda x, y: x if _real(x) < _real(y) else y,
+        lambda x, y: x if real(x) < real(y) else y,
         lambda x, y: (wrap(x) < y, wrap(x) >= y),
     ),
     "where": Primitive(
         0,
-        lambda c, x, y: x if _real(c) else y,
+        lambda c, x, y: x if real(c) else y,
         lambda c, x, y: (
             Const(0),
             where(c, Const(1), Const(0)),
@@ -191,10 +171,10 @@ PRIMITIVES: Mapping[str, Primitive] = {
         ),
     ),
     # Comparisons give 1 or 0, as a number.
-    "lt": Primitive(COMPARE, lambda x, y: float(_real(x) < _real(y)), _zero),
-    "le": Primitive(COMPARE, lambda x, y: float(_real(x) <= _real(y)), _zero),
-    "gt": Primitive(COMPARE, lambda x, y: float(_real(x) > _real(y)), _zero),
-    "ge": Primitive(COMPARE, lambda x, y: float(_real(x) >= _real(y)), _zero),
+    "lt": Primitive(COMPARE, lambda x, y: float(real(x) < real(y)), _zero),
+    "le": Primitive(COMPARE, lambda x, y: float(real(x) <= real(y)), _zero),
+    "gt": Primitive(COMPARE, lambda x, y: float(real(x) > real(y)), _zero),
+    "ge": Primitive(COMPARE, lambda x, y: float(real(x) >= real(y)), _zero),
 }
 
 
@@ -232,7 +212,7 @@ def simplify(expr: Expr) -> Expr:
     match expr:
         case Apply("add", (Const(0), x)) | Apply("add" | "sub", (x, Const(0))):
             return x
-        case Apply("mul", (Const(0), _)) | Apply("mul", (_, Const(0))):
+        case Apply("mul" | "div", (Const(0), _)) | Apply("mul", (_, Const(0))):
             return Const(0)
         case Apply("mul", (Const(1), x)) | Apply("mul" | "div", (x, Const(1))):
             return x
@@ -273,12 +253,14 @@ def spell(expr: Expr, spelling: Mapping[str, str], names: Mapping[str, str]) -> 
     Brackets stand where the tree's shape needs them: on the left of an infix sign
     for a looser one, on the right also for an equal one. Only sums and products may
     go without on the left: `x < y < z`, `x ** y ** z` and `--x` would mean something
-    else, in one language or another.
+    else, in one language or another. A form named "tight" and the primitive is taken
+    where every operand is a name or a number, as formatters have `x**2`.
     """
     return _spell(expr, spelling, names)[0]
 
 
 _ATOM = 1000
+_WORD = re.compile(r"[A-Za-z_][\w.]*|[0-9][\w.+-]*")
 
 
 def _spell(
@@ -292,12 +274,16 @@ def _spell(
     assert isinstance(expr, Apply)
     form = spelling[expr.primitive]
     own = PRIMITIVES[expr.primitive].precedence if form[-1] not in ")]" else 0
+    # What a method is called on stands by itself.
+    own = _ATOM if form.startswith("{0}.") else own
     texts = []
     for place, arg in enumerate(expr.args):
         text, binding = _spell(arg, spelling, names)
         equal = place > 0 or own not in (ADD, MUL)
         loose = binding < own or (binding == own and equal)
         texts.append(f"({text})" if own and loose else text)
+    if all(_WORD.fullmatch(text) for text in texts):
+        form = spelling.get(f"tight {expr.primitive}", form)
     return form.format(*texts), own or _ATOM
 
 
@@ -321,6 +307,8 @@ BOOK: Mapping[str, str] = {
     "tanh": "tanh({0})",
     "sin": "sin({0})",
     "cos": "cos({0})",
+    "erf": "erf({0})",
+    "finite": "{0}",
     "sqrt": "√({0})",
     "abs": "|{0}|",
     "sign": "sign({0})",

@@ -25,6 +25,8 @@ class Operator:
 
     kind: str
     values: tuple[tuple[str, Value], ...] = ()
+    #: the parameters that change nothing: the normal form leaves them out
+    off: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -37,7 +39,8 @@ class Operator:
 
     def normalised(self) -> Any:
         """The kind alone where there are no parameters, else an object."""
-        return {"kind": self.kind, **self.parameters} if self.values else self.kind
+        values = {k: v for k, v in self.values if k not in self.off}
+        return {"kind": self.kind, **values} if values else self.kind
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,10 @@ class OneOf:
 
     def _chosen(self, value: dict[str, Any]) -> Operator:
         parameters = self.registry[value["kind"]].parameters
-        return Operator(
-            value["kind"],
-            # A parameter without a default is required, so it is there.
-            tuple((p.name, value.get(p.name, p.default or 0.0)) for p in parameters),
-        )
+        # A parameter without a default is required, so it is there.
+        chosen = {p.name: value.get(p.name, p.default or 0.0) for p in parameters}
+        off = tuple(p.name for p in parameters if chosen[p.name] == p.off)
+        return Operator(value["kind"], tuple(chosen.items()), off)
 
 
 def _parameter_schema(parameter: Parameter) -> core_schema.CoreSchema:

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bpcompile.expr import Apply, Const, Expr, Var, variables
-from bpcompile.operators.entry import Body, Reduce
+from bpcompile.expr import Apply, Const, Expr, Var, substitute, variables
+from bpcompile.operators.entry import Body, Map, Reduce
 
 
 @dataclass(frozen=True)
 class Assign:
-    """`destination = operation(operands)`; operands are names or numbers.
+    """`destination = operation(operands)`; operands are names, numbers or trees of
+    scalars, which the target computes as a number of its language.
 
     operation   a primitive, a reduction's name, or "copy"
     reduces     the result is one number per example
@@ -24,16 +25,20 @@ class Assign:
 
     destination: str
     operation: str
-    operands: tuple[str | float, ...]
+    operands: tuple[str | float | Expr, ...]
     reduces: bool = False
 
 
 @dataclass(frozen=True)
 class Assignments:
-    """Statements, and the arrays beside those given that they need."""
+    """Statements, and the arrays beside those given that they need.
+
+    of_statement   the same lines, for each statement of the body
+    """
 
     lines: tuple[Assign, ...]
     scratch: tuple[str, ...]
+    of_statement: tuple[tuple[Assign, ...], ...]
 
 
 def assignments(
@@ -67,29 +72,40 @@ class _Writer:
         self.result = destination
         self.destination = destination
         self.consumable = set(consumable)
-        self.to_come = Counter(v.name for s in body for v in variables(s.value))
+        self.to_come: Counter[str] = Counter()
         self.lines: list[Assign] = []
         self.scratch: list[str] = []
         self.held: list[str] = []
+        self.arrays = [
+            v.name
+            for v in dict.fromkeys(v for s in body for v in variables(s.value))
+            if v.name in storage and not v.scalar
+        ]
 
     def run(self) -> Assignments:
-        last = len(self.body) - 1
+        groups = []
         for index, statement in enumerate(self.body):
-            if isinstance(statement, Reduce):
-                self._reduce(statement)
-                continue
-            if index == last:
-                array = self.result
-            elif statement.target in self.storage:
-                array = self.storage[statement.target]
-            else:
-                array = self._array_for(statement.value, self.result)
-                self.consumable.add(statement.target)
-            self.destination = array
-            self._write(statement.value, array)
-            self.destination = self.result
-            self.storage[statement.target] = array
-        return Assignments(tuple(self.lines), tuple(self.scratch))
+            start = len(self.lines)
+            self.to_come = _reads(self.body[index:])
+            self._statement(statement, index == len(self.body) - 1)
+            groups.append(tuple(self.lines[start:]))
+        return Assignments(tuple(self.lines), tuple(self.scratch), tuple(groups))
+
+    def _statement(self, statement: Map | Reduce, last: bool) -> None:
+        if isinstance(statement, Reduce):
+            self._reduce(statement)
+            return
+        if last:
+            array = self.result
+        elif statement.target in self.storage:
+            array = self.storage[statement.target]
+        else:
+            array = self._array_for(statement.value, self.result)
+            self.consumable.add(statement.target)
+        self.destination = array
+        self._write(statement.value, array)
+        self.destination = self.result
+        self.storage[statement.target] = array
 
     def _reduce(self, statement: Reduce) -> None:
         operand = self._operand(statement.value, self.destination)
@@ -99,7 +115,7 @@ class _Writer:
 
     def _write(self, value: Expr, array: str) -> None:
         """Leave the value of a tree in an array."""
-        if not isinstance(value, Apply):
+        if not isinstance(value, Apply) or of_scalars(value):
             operand = self._operand(value, array)
             if operand != array:
                 self.lines.append(Assign(array, "copy", (operand,)))
@@ -112,25 +128,26 @@ class _Writer:
         del self.held[len(self.held) - len(operands) :]
         self.lines.append(Assign(array, value.primitive, tuple(operands)))
 
-    def _operand(self, value: Expr, wish: str) -> str | float:
+    def _operand(self, value: Expr, wish: str) -> str | float | Expr:
         """A leaf as it is; a tree through an array, the wished one if it is free."""
         if isinstance(value, Const):
             return value.value
         if isinstance(value, Var):
             self.to_come[value.name] -= 1
             return self.storage.get(value.name, value.name)
+        if of_scalars(value):
+            named = {n: Var(place, scalar=True) for n, place in self.storage.items()}
+            return substitute(value, named)
         array = self._array_for(value, wish)
         self._write(value, array)
         return array
 
     def _array_for(self, value: Expr, wish: str) -> str:
         """An array that holds nothing which is read after this tree."""
-        arrays = [wish, *(self.storage.get(v.name, "") for v in variables(value))]
-        for array in arrays:
+        read = [self.storage.get(v.name, "") for v in variables(value)]
+        dead = [self.storage[name] for name in self.arrays if name in self.consumable]
+        for array in (wish, *read, *dead, *self.scratch):
             if array and self._free(array, value):
-                return array
-        for array in self.scratch:
-            if self._free(array, value):
                 return array
         self.scratch.append(f"scratch{len(self.scratch) + 1}")
         return self.scratch[-1]
@@ -145,3 +162,20 @@ class _Writer:
             for name, place in self.storage.items()
             if place == array
         )
+
+
+def _reads(body: Body) -> Counter[str]:
+    """How often each variable is read before it is assigned again."""
+    reads: Counter[str] = Counter()
+    assigned: set[str] = set()
+    for statement in body:
+        names = [v.name for v in variables(statement.value)]
+        reads.update(name for name in names if name not in assigned)
+        assigned.add(statement.target)
+    return reads
+
+
+def of_scalars(value: Expr) -> bool:
+    """Whether a tree is one number, of scalars, of which there is at least one."""
+    kinds = {v.scalar for v in variables(value)}
+    return kinds == {True}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from bpcompile.expr import BOOK, Const, spell, substitute
-from bpcompile.lower_operators import added, named_derivative, reads_z
+from bpcompile.expr import BOOK, Const, Var, spell, substitute
+from bpcompile.lower_operators import (
+    added,
+    kinks_in_words,
+    named_derivative,
+    reads_z,
+    special_functions,
+)
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
-from bpcompile.operators.entry import TARGETS, Activation, Map, label_values
+from bpcompile.operators.entry import Activation, Body, Map, label_values
 from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
+from bpcompile.steps import ErrorStep
 
 _MOST_SIZES_IN_SUMMARY = 8
 
@@ -29,7 +36,7 @@ class _Lowering:
         self.cost = self.steps.cost
         self.fused = self.steps.fused
         self.output = self.steps.activations[self.depth]
-        self.penalties = self.steps.penalties
+        self.updates = self.steps.updates
 
     def plan(self) -> Plan:
         spec = self.spec
@@ -53,15 +60,13 @@ class _Lowering:
             output=self.steps.activate(self.depth),
             forward=self.steps.forward(),
             backward=self.steps.backward(),
+            scalars=self.updates.scalars(),
+            scalar_state=self.updates.optimizer.scalar_state,
+            clipping=self.steps.clipping(),
             update=tuple(self.steps.update(i) for i in range(2, self.depth + 1)),
-            scalars=(
-                *(
-                    self.steps.decay_of(entry) or entry.shrink
-                    for entry in self.penalties
-                ),
-                *self.steps.optimizer.scalars,
-            ),
-            update_formula=self._update_formula(),
+            update_formula=self.updates.formula(),
+            update_function=self.updates.function(),
+            decays=self.updates.decays(),
             normalised=spec.normalised(),
         )
 
@@ -73,14 +78,13 @@ class _Lowering:
                 f"network of {self.depth} layers, "
                 f"{self.sizes[0]} inputs to {self.sizes[-1]} outputs"
             )
-        optimizer = self.steps.optimizer
+        optimizer = self.updates.optimizer
         article = "An" if network[0] == "8" or network[:2] in ("11", "18") else "A"
         return f"{article} {network}: {self.cost.symbol} cost, trained by {optimizer.symbol}."
 
     def _constants(self) -> tuple[Constant, ...]:
         hyper = self.spec.hyperparameters
         section = "/hyperparameters"
-        regularization = f"{section}/regularization"
         dropouts = (
             (dropout, self.spec.layers[dropout.layer - 1].dropout)
             for dropout in self.steps.dropouts()
@@ -91,18 +95,12 @@ class _Lowering:
                 for dropout, p in dropouts
             ),
             Constant("eta", hyper.learning_rate, f"{section}/learning_rate"),
-            *(
-                Constant(entry.constant, value, f"{regularization}/{entry.kind}")
-                for entry, value in self.penalties.items()
-            ),
+            *self.updates.penalty_constants(),
             *(
                 Constant(name, getattr(hyper, name), f"{section}/{name}")
                 for name in ("mini_batch_size", "epochs", "seed")
             ),
-            *(
-                Constant(name, value, f"{section}/optimizer/{name}")
-                for name, value in hyper.optimizer.numbers.items()
-            ),
+            *self.updates.optimizer_constants(),
         )
 
     def _scaling(self) -> Scaling | None:
@@ -121,9 +119,9 @@ class _Lowering:
 
     def _labels(self) -> Labels:
         low, high = label_values(self.cost, self.output)
-        return Labels(
-            low, high, (low + high) / 2, self.cost.targets, TARGETS[self.cost.targets]
-        )
+        coded = self.cost.coded
+        coded = None if coded is None or coded == Var("y") else coded
+        return Labels(low, high, (low + high) / 2, self.cost.targets, coded)
 
     # ---- What is defined once -----------------------------------------------------
 
@@ -132,14 +130,23 @@ class _Lowering:
         for entry in self.steps.activations.values():
             for function in self._activation_functions(entry):
                 functions[function.name] = function
-        cost = self._cost_function()
-        functions[cost.name] = cost
-        return tuple(functions.values())
+        for function in (self._cost_function(), *self._fused_functions()):
+            functions[function.name] = function
+        bodies = [self._error_body(), *(f.body for f in functions.values())]
+        return *special_functions(bodies), *functions.values()
+
+    def _error_body(self) -> Body:
+        """BP1 and BP2 as they stand in the steps, for what they apply."""
+        return tuple(
+            Map("delta", step.value)
+            for block in self.steps.backward()
+            for step in block.steps
+            if isinstance(step, ErrorStep)
+        )
 
     def _activation_functions(self, entry: Activation) -> list[Function]:
         if entry.is_identity:
             return []
-        kink = f"; {entry.kink}" if entry.kink else ""
         functions = [
             Function(
                 entry.kind,
@@ -147,20 +154,20 @@ class _Lowering:
                 ("z",),
                 entry.body,
                 f"{entry.symbol}(z) = {entry.formula}",
-                kink,
+                kinks_in_words(entry),
                 reads_z(entry),
                 entry.overflows,
             )
         ]
         prime = named_derivative(entry)
         if prime and entry.derivative is not None:
-            book = spell(entry.derivative, BOOK, {})
+            book = entry.derivative_formula or spell(entry.derivative, BOOK, {})
             functions.append(
                 Function(
                     prime.function,
                     "derivative",
                     prime.reads,
-                    (Map("prime", entry.derivative),),
+                    entry.way_back,
                     f"{entry.symbol}'(z) = {book}",
                 )
             )
@@ -187,10 +194,23 @@ class _Lowering:
             ("z", "y"),
             self.fused.value,
             f"{formula} with a = {self.output.symbol}(z), from z: nothing cancels",
+            overflows=self.fused.overflows,
         )
 
+    def _fused_functions(self) -> list[Function]:
+        """The part of a fused output error that sums over the neurons."""
+        if self.fused is None or not self.fused.through:
+            return []
+        call = self.steps.output_error().through
+        assert call
+        text = f"The output error of {self.cost.symbol} cost and {self.output.symbol}"
+        parameters = ("g", *call.reads)
+        return [
+            Function(call.function, "derivative", parameters, self.fused.through, text)
+        ]
+
     def _cost_value(self) -> CostValue:
-        penalties = list(self.penalties)
+        penalties = list(self.updates.penalties)
         function = self._cost_function()
         return CostValue(
             function.name,
@@ -199,17 +219,3 @@ class _Lowering:
             added(entry.penalty for entry in penalties) if penalties else None,
             " + ".join(entry.penalty_formula for entry in penalties),
         )
-
-    def _update_formula(self) -> str:
-        optimizer = self.steps.optimizer
-        weights, biases = (optimizer.formula.format(p=p) for p in "wb")
-        if not self.penalties:
-            return f"{weights}, and b alike"
-        gradients = [e for e in self.penalties if not self.steps.decay_of(e)]
-        for entry in self.penalties:
-            if entry not in gradients:
-                weights = weights.replace("→ w", f"→ ({entry.decay_formula}) w")
-        if gradients:
-            terms = " + ".join(entry.gradient_formula for entry in gradients)
-            weights += f" with {terms} in ∂C/∂w"
-        return f"{weights}, {biases}"

@@ -5,38 +5,111 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bpcompile.expr import Apply, Const, Expr, operations, substitute, variables
+from bpcompile.expr import (
+    BOOK,
+    Apply,
+    Const,
+    Expr,
+    operations,
+    simplify,
+    spell,
+    substitute,
+    variables,
+)
 from bpcompile.fields import Operator
-from bpcompile.operators.entry import Activation, Body
+from bpcompile.operators.entry import Activation, Body, Cost, FusedError
+from bpcompile.operators.special import SPECIAL
+from bpcompile.plan import Function
 from bpcompile.steps import Call, ErrorStep, Tensor
 
 #: A derivative of more operations than this becomes a function of its own.
 MOST_INLINE = 2
 
 
+class _Filling:
+    """An operator's parameters on their way into its expressions."""
+
+    def __init__(self, chosen: Operator) -> None:
+        self.chosen = chosen
+        self.numbers: Mapping[str, Expr] = {
+            name: Const(int(value) if value == int(value) else value)
+            for name, value in chosen.numbers.items()
+        }
+
+    def tree(self, value: Expr) -> Expr:
+        return settled(substitute(value, self.numbers))
+
+    def perhaps(self, value: Expr | None) -> Expr | None:
+        return None if value is None else self.tree(value)
+
+    def body(self, body: Body) -> Body:
+        return tuple(replace(s, value=self.tree(s.value)) for s in body)
+
+    def formula(self, text: str) -> str:
+        return text.format(**self.chosen.parameters) if self.numbers else text
+
+
+def settled(value: Expr) -> Expr:
+    """A tree without the zeros and ones that parameters have put into it."""
+    if not isinstance(value, Apply):
+        return value
+    return simplify(Apply(value.primitive, tuple(map(settled, value.args))))
+
+
 def resolved(entry: Activation, chosen: Operator) -> Activation:
-    """The entry with the spec's parameters in its expressions, formula and name."""
+    """The entry with the spec's parameters in its expressions, formulas and name."""
     if not chosen.values:
         return entry
-    numbers = {name: Const(value) for name, value in chosen.numbers.items()}
-
-    def filled(body: Body) -> Body:
-        return tuple(replace(s, value=substitute(s.value, numbers)) for s in body)
-
+    fill = _Filling(chosen)
     defaults = tuple((p.name, p.default) for p in entry.parameters)
     own = chosen.values != defaults
     values = "".join(f"_{value:g}" for _, value in chosen.values) if own else ""
-    derivative = entry.derivative
     return replace(
         entry,
         kind=entry.kind + re.sub(r"\W", "_", values),
-        formula=entry.formula.format(**chosen.parameters),
-        body=filled(entry.body),
-        vjp=filled(entry.vjp),
-        derivative=None if derivative is None else substitute(derivative, numbers),
+        formula=fill.formula(entry.formula),
+        body=fill.body(entry.body),
+        derivative=fill.perhaps(entry.derivative),
+        beforehand=fill.body(entry.beforehand),
+        derivative_formula=fill.formula(entry.derivative_formula),
+        kinks=tuple((z, fill.tree(slope)) for z, slope in entry.kinks),
+        vjp=fill.body(entry.vjp),
+    )
+
+
+def resolved_cost(entry: Cost, chosen: Operator) -> Cost:
+    """The same of a cost, whose name stays: a module has but one."""
+    if not chosen.values:
+        return entry
+    fill = _Filling(chosen)
+
+    def filled(fused: FusedError) -> FusedError:
+        return replace(
+            fused,
+            value=fill.body(fused.value),
+            error=fill.tree(fused.error),
+            through=fill.body(fused.through),
+            left=fill.perhaps(fused.left),
+        )
+
+    return replace(
+        entry,
+        formula=fill.formula(entry.formula),
+        body=fill.body(entry.body),
+        gradient=fill.tree(entry.gradient),
+        coded=fill.perhaps(entry.coded),
+        fused={output: filled(fused) for output, fused in entry.fused.items()},
+    )
+
+
+def kinks_in_words(entry: Activation) -> str:
+    """What the derivative is taken to be where there is none."""
+    return ", ".join(
+        f"{entry.symbol}'({z:g}) is taken as {spell(slope, BOOK, {})}"
+        for z, slope in entry.kinks
     )
 
 
@@ -47,17 +120,33 @@ def added(terms: Iterable[Expr]) -> Expr:
 
 def named_derivative(entry: Activation) -> Call | None:
     """σ' as a function of its own where it is more than two operations."""
-    if entry.derivative is None or operations(entry.derivative) <= MOST_INLINE:
+    if entry.derivative is None:
         return None
-    read = {v.name for v in variables(entry.derivative)}
+    if operations(entry.derivative) <= MOST_INLINE and not entry.beforehand:
+        return None
+    read = {v.name for s in entry.way_back for v in variables(s.value)}
     return Call(f"{entry.kind}_prime", tuple(name for name in "za" if name in read))
 
 
 def reads_z(entry: Activation) -> bool:
     """Whether the way back reads z; else a may take its place in memory."""
-    derivative = [entry.derivative] if entry.derivative is not None else []
-    back = derivative + [statement.value for statement in entry.vjp]
-    return any(v.name == "z" for value in back for v in variables(value))
+    return any(v.name == "z" for s in entry.way_back for v in variables(s.value))
+
+
+def special_functions(bodies: Iterable[Body]) -> list[Function]:
+    """The primitives that the module must define, for a body applies them."""
+    used = {name for body in bodies for s in body for name in _applied(s.value)}
+    return [
+        Function(name, "primitive", ("x",), made.body, f"{name}(x), {made.formula}")
+        for name, made in SPECIAL.items()
+        if name in used
+    ]
+
+
+def _applied(value: Expr) -> set[str]:
+    if not isinstance(value, Apply):
+        return set()
+    return {value.primitive}.union(*map(_applied, value.args))
 
 
 def times(factor: Expr, derivative: Expr) -> Expr:

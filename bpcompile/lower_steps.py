@@ -10,7 +10,6 @@ from bpcompile.expr import (
     Expr,
     Var,
     spell,
-    substitute,
     variables,
 )
 from bpcompile.lower_forward import ForwardSteps, book, superscript
@@ -18,14 +17,11 @@ from bpcompile.lower_initial import initial, initial_formula
 from bpcompile.lower_operators import (
     consumed,
     named_derivative,
+    resolved_cost,
     times,
 )
-from bpcompile.operators import (
-    OPTIMIZERS,
-    REGULARIZERS,
-)
-from bpcompile.operators.entry import Body, Cost
-from bpcompile.operators.training import Regularizer
+from bpcompile.lower_update import UpdateSteps
+from bpcompile.operators.entry import Cost
 from bpcompile.plan import Block, Layer
 from bpcompile.spec import NetworkSpec
 from bpcompile.steps import (
@@ -36,7 +32,6 @@ from bpcompile.steps import (
     OutputError,
     Step,
     Tensor,
-    UpdateParameter,
     WeighExamples,
     WeightGradient,
 )
@@ -47,13 +42,9 @@ class LayerSteps(ForwardSteps):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
-        self.cost: Cost = spec.cost_entry
+        self.cost: Cost = resolved_cost(spec.cost_entry, spec.cost)
         self.fused = self.cost.fused.get(spec.layers[-1].activation.kind)
-        self.optimizer = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
-        penalties = spec.hyperparameters.regularization.penalties
-        self.penalties = {
-            REGULARIZERS[kind]: value for kind, value in penalties.items()
-        }
+        self.updates = UpdateSteps(spec)
         self.y = Tensor("y", "target", self.depth, ("neuron", "example"))
 
     def layer(self, index: int) -> Layer:
@@ -74,15 +65,8 @@ class LayerSteps(ForwardSteps):
             tuple(
                 (tensor, parameter)
                 for parameter in (names.w, names.b)
-                for _, tensor in self._state(parameter)
+                for _, tensor in self.updates.state(parameter)
             ),
-        )
-
-    def _state(self, parameter: Tensor) -> tuple[tuple[str, Tensor], ...]:
-        """What the optimizer keeps of a parameter: v_w2 is the v of w2."""
-        return tuple(
-            (name, replace(parameter, name=f"{name}_{parameter.name}", role="state"))
-            for name in self.optimizer.state
         )
 
     # ---- Backward -----------------------------------------------------------------
@@ -105,7 +89,7 @@ class LayerSteps(ForwardSteps):
         names, below, up = self.names[index], self.sent(index - 1), superscript(index)
         steps: list[Step] = []
         if index == self.depth:
-            steps.append(self._output_error())
+            steps.append(self.output_error())
             steps.append(
                 WeighExamples(index, "each example by its sample weight", names.delta)
             )
@@ -157,7 +141,7 @@ class LayerSteps(ForwardSteps):
         known = (("z", names.z), ("a", names.a), ("y", self.y), ("r", names.r))
         return tuple((name, tensor) for name, tensor in known if name in used)
 
-    def _output_error(self) -> OutputError:
+    def output_error(self) -> OutputError:
         names, entry = self.names[self.depth], self.activations[self.depth]
         value = self.fused.error if self.fused else self.cost.gradient
         prime = through = None
@@ -165,6 +149,8 @@ class LayerSteps(ForwardSteps):
             value, prime = self._through(self.depth, value)
         elif not self.fused:
             through = Call(f"{entry.kind}_vjp", ("a",))
+        elif self.fused.through:
+            through = Call(f"{self.cost.kind}_error_of_{entry.kind}", ("y",))
         return OutputError(
             self.depth,
             self._output_formula(),
@@ -186,7 +172,7 @@ class LayerSteps(ForwardSteps):
         if entry.derivative is None:
             bp1 = f"δ{up} = (∂a{up}/∂z{up})ᵀ ∇ₐC"
         if self.fused:
-            left = spell(self.fused.error, BOOK, in_book)
+            left = spell(self.fused.left or self.fused.error, BOOK, in_book)
             return f"{bp1}; {self.fused.reason}, leaving {left}"
         prime = self._prime(self.depth)
         return f"{bp1}, where ∇ₐC = {gradient}" + (f", {prime}" if prime else "")
@@ -224,33 +210,11 @@ class LayerSteps(ForwardSteps):
 
     # ---- Update -------------------------------------------------------------------
 
+    def clipping(self) -> tuple[Step, ...]:
+        later = [self.names[index] for index in range(2, self.depth + 1)]
+        return self.updates.clipping([g for n in later for g in (n.nabla_w, n.nabla_b)])
+
     def update(self, index: int) -> Block:
-        names, body = self.names[index], self.optimizer.body
-        steps = (
-            UpdateParameter(
-                index,
-                "",
-                self._regularized(body),
-                names.w,
-                names.nabla_w,
-                self._state(names.w),
-            ),
-            UpdateParameter(
-                index, "", body, names.b, names.nabla_b, self._state(names.b)
-            ),
-        )
-        return Block(index, f"layer {index}", steps)
-
-    def _regularized(self, body: Body) -> Body:
-        """The optimizer's body for weights: with decay, or the penalty's gradient."""
-        changed: dict[str, Expr] = {}
-        for entry in self.penalties:
-            if decay := self.decay_of(entry):
-                changed["w"] = Var(decay[0], scalar=True) * changed.get("w", Var("w"))
-            else:
-                changed["nabla"] = changed.get("nabla", Var("nabla")) + entry.gradient
-        return tuple(replace(s, value=substitute(s.value, changed)) for s in body)
-
-    def decay_of(self, entry: Regularizer) -> tuple[str, Expr] | None:
-        """The factor that the weights may be multiplied by beforehand, with its name."""
-        return entry.decay if self.optimizer.folds_decay else None
+        names = self.names[index]
+        pairs = (names.w, names.nabla_w), (names.b, names.nabla_b)
+        return self.updates.block(index, pairs, superscript(index))

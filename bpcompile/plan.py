@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bpcompile.expr import Expr
-from bpcompile.operators.entry import Body
+from bpcompile.operators.entry import Body, Targets
 from bpcompile.steps import Activate, Step, Tensor
 
 
@@ -17,7 +17,7 @@ from bpcompile.steps import Activate, Step, Tensor
 class Function:
     """An operator that the module defines once, as a named function.
 
-    purpose     "activation", "derivative" or "cost"
+    purpose     "activation", "derivative", "cost" or "primitive"
     parameters  the arrays it takes; an in-place target writes over the first
     keeps       the first is read again later, so the result goes to an array beside
     overflows   exp may pass infinity on the way to a right result
@@ -35,6 +35,32 @@ class Function:
     @property
     def result(self) -> str:
         return self.body[-1].target
+
+
+@dataclass(frozen=True)
+class UpdateFunction:
+    """An optimizer's step that the module defines once, as a function.
+
+    arrays     what it takes: "w", "g" (used up), then what it keeps
+    scalars    the numbers that it takes beside them
+    formulas   one for each statement of the body
+    """
+
+    name: str
+    arrays: tuple[str, ...]
+    scalars: tuple[str, ...]
+    body: Body
+    documentation: str
+    formulas: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Decay:
+    """A penalty as a factor on the weights; beyond -1 they only grow."""
+
+    kind: str
+    factor: Expr
 
 
 @dataclass(frozen=True)
@@ -120,14 +146,15 @@ class Labels:
 
     low, high   the two values of a one-hot row
     boundary    where the classes of a single output part
-    targets     what values of y must satisfy: a key of `TARGETS`
+    targets     what values of y must satisfy
+    coded       what "y" becomes then, over "n_out" as well; None: it stays
     """
 
     low: int
     high: int
     boundary: float
-    targets: str
-    targets_in_words: str
+    targets: Targets
+    coded: Expr | None
 
 
 @dataclass(frozen=True)
@@ -170,9 +197,13 @@ class Plan:
     output: Activate
     forward: tuple[Block, ...]
     backward: tuple[Block, ...]
-    update: tuple[Block, ...]
     scalars: tuple[tuple[str, Expr], ...]
+    scalar_state: tuple[tuple[str, float], ...]
+    clipping: tuple[Step, ...]
+    update: tuple[Block, ...]
     update_formula: str
+    update_function: UpdateFunction | None
+    decays: tuple[Decay, ...]
     normalised: dict[str, Any]
 
     @property

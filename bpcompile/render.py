@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
-from bpcompile.expr import Expr, Number, Var, spell
+from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell
 from bpcompile.inplace import Assign, Assignments, assignments
+from bpcompile.number import NUMBER, as_numbers
 from bpcompile.operators.entry import Body, Map
 from bpcompile.plan import Plan
+from bpcompile.steps import Call
 from bpcompile.target import IN_PLACE, Target
 
 DIGITS = 16
@@ -100,11 +102,18 @@ def environment(target: Target) -> Environment:
     words = _Words(target)
     made.globals.update(
         spell=words.spell,
+        scalar=words.scalar,
+        assign_scalar=words.assign_scalar,
+        change=words.change,
+        listed=words.listed,
+        call=words.call,
         literal=words.literal,
         in_place=words.in_place,
         assign=words.assign,
         rule=_rule,
+        book=_book,
         comment=words.comment,
+        clauses=_clauses,
         Var=Var,
         zip=zip,
     )
@@ -129,6 +138,21 @@ def _spec_names(plan: Plan) -> dict[str, str]:
     return {**sizes, **constants, **texts}
 
 
+def _clauses(text: str, room: int, indent: str = "") -> list[str]:
+    """A text in lines, broken where one is full at the end of a clause."""
+    lines = [""]
+    for clause in re.split(r"(?<=[,;] )", text):
+        if lines[-1] and len(lines[-1] + clause.rstrip()) > room:
+            lines.append(indent)
+        lines[-1] += clause
+    return [line.rstrip() for line in lines]
+
+
+def _book(value: Expr, names: Mapping[str, str]) -> str:
+    """An expression in the book's notation, for a comment."""
+    return spell(value, BOOK, names)
+
+
 def _rule(title: str) -> str:
     """The title of a section, drawn out to a rule of 80 columns."""
     return f"---- {title} ".ljust(78, "-")
@@ -146,8 +170,56 @@ class _Words:
     ) -> str:
         """An expression, a number or a name, as the target writes it."""
         if isinstance(value, Expr):
-            return spell(value, self.settings["primitives"], names or {})
+            spelling = self.settings["primitives"]
+            if NUMBER in self.settings:
+                value = as_numbers(value)
+                spelling = {**spelling, NUMBER: self.settings[NUMBER]}
+            return spell(value, spelling, names or {})
         return value if isinstance(value, str) else repr(value)
+
+    def scalar(self, value: Expr, names: Mapping[str, str] | None = None) -> str:
+        """An expression of scalars alone, for which a language may have other words.
+
+        What its functions make of a number must not be wider than the arrays are.
+        """
+        table = {**self.settings["primitives"], **self.settings.get("scalars", {})}
+        return spell(value, table, names or {})
+
+    def assign_scalar(self, name: str, value: Expr, names: Mapping[str, str]) -> str:
+        """A statement that gives a scalar its value, augmented where the target can."""
+        place = names.get(name, name)
+        match value:
+            case Apply(primitive, (Var(same), rest)) if same == name:
+                if form := self.settings.get("augmented", {}).get(primitive):
+                    return str(form).format(place, self.scalar(rest, names))
+        return f"{place} = {self.scalar(value, names)}"
+
+    def change(self, statement: Map, names: Mapping[str, str]) -> str:
+        """A statement on an array that stands first or second in the expression."""
+        assert isinstance(statement.value, Apply)
+        operation, operands = statement.value.primitive, list(statement.value.args)
+        if operands[0] != Var(statement.target) and operation in _COMMUTATIVE:
+            operands.reverse()
+        assert operands[0] == Var(statement.target)
+        form = str(self.settings["augmented"][operation])
+        return form.format(names[statement.target], self.spell(operands[1], names))
+
+    def listed(self, before: str, items: Iterable[str], after: str, indent: int) -> str:
+        """Items between brackets as formatters have them: on one line if they fit, else
+        on a line of their own, else on a line each."""
+        pad, parts = " " * indent, list(items)
+        line = f"{pad}{before}{', '.join(parts)}{after}"
+        if len(line) <= LINE:
+            return line
+        inner = f"{pad}    {', '.join(parts)}"
+        if len(inner) > LINE:
+            inner = "\n".join(f"{pad}    {part}," for part in parts)
+        return f"{pad}{before}\n{inner}\n{pad}{after}"
+
+    def call(self, call: Call, names: Mapping[str, str], indent: int = 8) -> str:
+        """A call for its effect, each argument under its name here."""
+        arguments = [names.get(name, name) for name in call.reads]
+        return self.listed(f"{call.function}(", arguments, ")", indent)
 
     def in_place(
         self,
@@ -163,7 +235,10 @@ class _Words:
 
     def assign(self, line: Assign) -> str:
         """One three-address statement: augmented where the target can, else a call."""
-        operands = [self.spell(operand) for operand in line.operands]
+        operands = [
+            self.scalar(operand) if isinstance(operand, Expr) else self.spell(operand)
+            for operand in line.operands
+        ]
         if line.reduces:
             reduction = self.settings["reductions"][line.operation]
             return f"{line.destination} = {reduction.format(*operands)}"
@@ -179,12 +254,8 @@ class _Words:
     def comment(self, text: str, indent: int = 8) -> str:
         """A comment line, broken where the line is full at the end of a clause."""
         sign = " " * indent + str(self.settings["comment"]) + " "
-        lines = [sign]
-        for clause in re.split(r"(?<=[,;] )", text):
-            if lines[-1] != sign and len(lines[-1] + clause.rstrip()) > LINE:
-                lines.append(sign + "     ")
-            lines[-1] += clause
-        return "\n".join(line.rstrip() for line in lines)
+        lines = _clauses(text, LINE - len(sign), "     ")
+        return "\n".join(sign + line for line in lines)
 
     def literal(self, text: str, room: int) -> str:
         """The one place where free text becomes code: ASCII, every risk escaped.

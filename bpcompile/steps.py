@@ -207,8 +207,8 @@ class HiddenError(ErrorStep):
 
 
 @dataclass(frozen=True)
-class WeighExamples(Step):
-    """δ of the output layer times each example's own weight, where one is given."""
+class InPlace(Step):
+    """One array, changed where it stands."""
 
     result: Tensor
 
@@ -219,6 +219,11 @@ class WeighExamples(Step):
     @property
     def writes(self) -> tuple[Tensor, ...]:
         return (self.result,)
+
+
+@dataclass(frozen=True)
+class WeighExamples(InPlace):
+    """δ of the output layer times each example's own weight, where one is given."""
 
 
 @dataclass(frozen=True)
@@ -259,13 +264,45 @@ class WeightGradient(Step):
 
 
 @dataclass(frozen=True)
-class UpdateParameter(Step):
-    """The optimizer's step: the new "w" over "w", "nabla" and the plan's scalars.
+class ClipNorm(Step):
+    """All gradients times min(1, limit / (norm + ε)), norm that of all together.
 
+    They are sums over the mini-batch; the norm is that of their mean.
+    """
+
+    gradients: tuple[Tensor, ...]
+
+    #: torch.nn.utils.clip_grad_norm_ has the same, so that the two are equal.
+    epsilon: ClassVar[float] = 1e-6
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.gradients
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return self.gradients
+
+
+@dataclass(frozen=True)
+class ClipValue(InPlace):
+    """Every entry of a parameter's gradient within -limit and limit, a scalar."""
+
+    parameter: Tensor
+
+
+@dataclass(frozen=True)
+class UpdateParameter(Step):
+    """The optimizer's step: the new "w" over "w", "nabla" or "g", the plan's scalars.
+
+    before   what is done to "nabla" and "w" first: penalties, the mean, decay
+    body     the step itself, unless there is a function of it to call
     state    what it keeps from step to step, by its name in the body
     """
 
+    before: Body
     body: Body
+    call: Call | None
     parameter: Tensor
     gradient: Tensor
     state: tuple[tuple[str, Tensor], ...] = ()
@@ -279,6 +316,11 @@ class UpdateParameter(Step):
         return self.parameter, *(tensor for _, tensor in self.state)
 
 
+@dataclass(frozen=True)
+class LimitNorm(InPlace):
+    """Every row of w, a neuron's weights, times min(1, limit / its norm)."""
+
+
 #: Every kind of step; a target must have a macro for each.
 STEPS: tuple[type[Step], ...] = (
     WeightedInput,
@@ -289,5 +331,8 @@ STEPS: tuple[type[Step], ...] = (
     WeighExamples,
     BiasGradient,
     WeightGradient,
+    ClipNorm,
+    ClipValue,
     UpdateParameter,
+    LimitNorm,
 )

@@ -1,15 +1,13 @@
 """Random valid specs and data for them, drawn from the registries and their rules.
 
-Nothing here lists an operator, so a new entry is drawn without a change. What a cost
-asks of its targets is the one thing said twice; `VALUES` must know each key of
-`TARGETS` (`test_equality.py` asserts it).
+Nothing here lists an operator, so a new entry is drawn without a change.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,7 @@ from bpcompile.operators import (
     REGULARIZERS,
     SCALINGS,
 )
-from bpcompile.operators.entry import Entry, Parameter
+from bpcompile.operators.entry import Entry, Parameter, Targets
 from bpcompile.spec import NetworkSpec
 
 Array = NDArray[Any]
@@ -68,7 +66,10 @@ def minimal(entry: Entry) -> dict[str, Any]:
 
 
 PAIRS = tuple((output, cost) for cost in COSTS for output in outputs_for(cost))
-TRIPLES = tuple((hidden, *pair) for hidden in HIDDEN for pair in PAIRS)
+#: The whole product, for what is cheap or must be shown once.
+PRODUCT = tuple((hidden, *pair) for hidden in HIDDEN for pair in PAIRS)
+#: Every pair, and every hidden activation several times.
+TRIPLES = tuple((HIDDEN[i % len(HIDDEN)], *pair) for i, pair in enumerate(PAIRS))
 
 
 def spec_of_triple(hidden: str, output: str, cost: str, **rest: Any) -> NetworkSpec:
@@ -154,23 +155,17 @@ def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
 # ---- Data --------------------------------------------------------------------------
 
 
-def _distribution(rng: np.random.Generator, n: int, width: int) -> Array:
-    shares = rng.random((n, width)) + 0.01
-    shares /= shares.sum(axis=1, keepdims=True)
-    return shares
-
-
-def _unit(rng: np.random.Generator, n: int, width: int) -> Array:
-    """Values within 0 to 1, of which some are exactly 0 or 1."""
-    return np.clip(rng.random((n, width)) * 1.4 - 0.2, 0.0, 1.0)
-
-
-#: Values that a cost takes, by what its entry asks of them.
-VALUES: Mapping[str, Callable[[np.random.Generator, int, int], Array]] = {
-    "any": lambda rng, n, width: rng.normal(size=(n, width)),
-    "unit": _unit,
-    "distribution": _distribution,
-}
+def values_for(targets: Targets, rng: np.random.Generator, n: int, width: int) -> Array:
+    """Values that a cost takes, the bounds of their interval among them."""
+    if targets.values:
+        return rng.choice(np.array(targets.values, float), (n, width))
+    if targets.sums_to_one:
+        shares = rng.random((n, width)) + 0.01
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    drawn = rng.normal(size=(n, width))
+    if targets.limits:
+        drawn = rng.random((n, width)) * 1.4 - 0.2
+    return np.clip(drawn, targets.within.low, targets.within.high)
 
 
 def inputs_for(spec: NetworkSpec, n: int, rng: np.random.Generator) -> Array:
@@ -200,7 +195,7 @@ def targets_for(spec: NetworkSpec, n: int, rng: np.random.Generator) -> Array:
     width = spec.layers[-1].size
     if spec.resolved_task == "classification" and width > 1 and rng.random() < 0.7:
         return rng.integers(0, width, n)
-    values: Array = VALUES[COSTS[spec.cost.kind].targets](rng, n, width)
+    values = values_for(COSTS[spec.cost.kind].targets, rng, n, width)
     return values[:, 0] if width == 1 and rng.random() < 0.5 else values
 
 

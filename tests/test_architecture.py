@@ -13,10 +13,11 @@ import pytest
 from jinja2 import nodes
 from support import ROOT, SPECS, TARGETS, bpcompile, run, text_of
 
-from bpcompile import steps
+from bpcompile import operators, sections, steps
 from bpcompile.api import load_spec
 from bpcompile.errors import UserError
 from bpcompile.expr import PRIMITIVES
+from bpcompile.fields import Operator
 from bpcompile.operators.entry import REDUCTIONS
 from bpcompile.operators.training import STATISTICS
 from bpcompile.render import environment
@@ -31,7 +32,7 @@ GALLERY = sorted(SPECS.glob("*.json"))
 
 #: All that is not ASCII in the formulas as they are printed: the book's own signs.
 #: Who needs another one adds it here, knowing that every editor must show it.
-SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᶻₐ½√Σ∂∇δησλ⊙→")
+SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗᶻₐ₁₂½√ΣΠ∂∇βδεηλμρσψ⊙→")
 
 
 def short(path: Path) -> str:
@@ -80,6 +81,32 @@ def test_no_code_names_a_suffix_of_a_target() -> None:
         if word in suffixes
     ]
     assert found == []
+
+
+#: The one other place for kinds: what people call them, told apart from the registry.
+SYNONYMS = PACKAGE / "meant.py"
+#: Kinds whose words stand for something else too: a primitive, nothing at all.
+COMMON = {"none", "constant", *PRIMITIVES}
+
+
+def test_nothing_names_an_operator_but_its_entry_and_the_defaults() -> None:
+    registries = [getattr(operators, name) for name in operators.__all__]
+    kinds = {kind for registry in registries for kind in registry} - COMMON
+    fields = {
+        field.default
+        for section in (sections.InputLayer, sections.Layer, sections.Hyperparameters)
+        for field in section.model_fields.values()
+    }
+    defaults = {chosen.kind for chosen in fields if isinstance(chosen, Operator)}
+    found = {
+        (short(path), node.value)
+        for path in MODULES
+        if path.parent.name != "operators" and path != SYNONYMS
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value in kinds
+    }
+    allowed = {(short(PACKAGE / "sections.py"), kind) for kind in defaults - COMMON}
+    assert found == allowed
 
 
 # ---- A target is found wanting when it is loaded -----------------------------------

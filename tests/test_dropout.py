@@ -284,6 +284,17 @@ def test_a_module_without_dropout_has_nothing_of_it(target: str) -> None:
 
 
 @both_targets
+def test_program_of_a_network_with_dropout(
+    target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = module_of(spec_of(**FIELDS), target)
+    assert module.main(["info"]) == 0
+    assert "dropout: layer 1 0.2, layer 2 0.5, layer 3 0.3\n" in capsys.readouterr().out
+    # The public gradient is that of the public cost, which nothing is dropped from.
+    assert module.main(["gradcheck"]) == 0
+
+
+@both_targets
 def test_one_layer_s_dropout_is_its_own_lines(target: str) -> None:
     layers = [3, {"size": 4, "dropout": 0.5}, 4, 2]
     text = library_text(spec_of(layers=layers, cost="quadratic"), target)

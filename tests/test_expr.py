@@ -59,6 +59,15 @@ ORACLE: dict[str, Callable[..., Any]] = {
     "tanh": mpmath.tanh,
     "sin": mpmath.sin,
     "cos": mpmath.cos,
+    "erf": lambda a: (
+        mpmath.erf(mpmath.re(a))
+        + 1j
+        * mpmath.im(a)
+        * 2
+        / mpmath.sqrt(mpmath.pi)
+        * mpmath.exp(-(mpmath.re(a) ** 2))
+    ),
+    "finite": lambda a: a,
     "sqrt": mpmath.sqrt,
     "abs": lambda a: a * _sign(a),
     "sign": _sign,

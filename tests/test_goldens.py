@@ -29,6 +29,29 @@ def test_mathematics(name, target, golden):
     golden(GOLDENS / target / f"{name}.py", text)
 
 
+#: Updates of other kinds, each of them of a spec of the gallery.
+UPDATES = {
+    "xor_momentum": [
+        "optimizer=momentum",
+        'regularization={"l1": 0.1, "l2": 0.2, "max_norm": 3}',
+        'clipping={"value": 0.5}',
+    ],
+    "xor_adamw": [
+        "optimizer=adamw",
+        'regularization={"l2": 0.2}',
+        'clipping={"norm": 1}',
+    ],
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", UPDATES)
+def test_updates(name, target, golden):
+    overrides = [f"hyperparameters.{setting}" for setting in UPDATES[name]]
+    text = text_of(load_spec(SPECS / "xor.json", overrides), target, library=True)
+    golden(GOLDENS / target / f"{name}.py", text)
+
+
 @pytest.mark.parametrize("name", ["xor", "digits", "sine"])
 def test_whole_module(name, golden):
     text = text_of(load_spec(SPECS / f"{name}.json"))

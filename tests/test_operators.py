@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+from operator_accuracy import (
+    BOUND,
+    RELATIVE,
+    TYPES,
+    activation_row,
+    calm,
+    cost_row,
+    derivative_row,
+    ulps,
+)
 from operator_oracle import (
     ACTIVATION_ORACLE,
     COST_ORACLE,
     FUSED,
     OUTPUTS,
-    TARGETS_OF,
     Array,
     columns,
     digits,
     precise,
+    targets_of,
 )
 from oracle import library
 from random_specs import PAIRS, spec_of_triple
@@ -41,28 +50,11 @@ def module(output: str, cost: str, target: str) -> Any:
     return library(spec_of_triple("tanh", output, cost), target)
 
 
-def calm(f: Callable[..., Any], *arguments: Array) -> Array:
-    """What f returns, or leaves in its last argument; a warning is an error."""
-    copies = [array.copy() for array in arguments]
-    with np.errstate(all="raise", under="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        returned = f(*copies)
-    result = copies[-1] if returned is None else returned
-    assert np.isfinite(result).all()
-    return np.asarray(result)
-
-
 def emitted_activation(kind: str, target: str) -> Callable[[Array], Array]:
     """The function that a module has for an activation, on arrays (3, n)."""
     cost = next(cost for output, cost in PAIRS if output == kind)
     f = getattr(module(kind, cost, target), kind)
     return lambda z: calm(f, z)
-
-
-def ulps(found: Any, exact: Any, kind: Any, beside: float = 1.0) -> float:
-    """The difference in ULP of the largest of |exact| and `beside`."""
-    scale = max(abs(exact), mpmath.mpf(beside))
-    return float(abs(mpmath.mpf(float(found)) - exact) / scale / np.finfo(kind).eps)
 
 
 # ---- Activations -------------------------------------------------------------------
@@ -72,24 +64,22 @@ NAMED = [kind for kind in ACTIVATIONS if kind != "identity"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("name", NAMED)
 def test_emitted_activations(name: str, kind: Any, target: str) -> None:
-    # Measured: sigmoid 0.7, tanh 0.4, relu 0, softmax 1.1. NumPy's exp in float32 is
-    # within 2 ULP, a division adds a half, and so does each term of a sum.
-    bound = 3.0
-    z = np.array(columns(), kind).T
-    a = emitted_activation(name, target)(z)
-    assert a.dtype == kind
-    interval = ACTIVATIONS[name].interval
-    # Rounding may reach a bound that is not part of the interval, never pass it.
-    assert (a >= interval.low).all()
-    assert (a <= interval.high).all()
-    with mpmath.workdps(50):
-        for column, outputs in zip(z.T, a.T, strict=True):
-            exact = ACTIVATION_ORACLE[name](precise(column))
-            for found, value in zip(outputs, exact, strict=True):
-                assert ulps(found, value, kind) <= bound, (column, found)
+    """At |z| up to 1e4: finite, silent, of the type of z; see the table by -rP."""
+    row = activation_row(name, kind, target)
+    print(row)
+    assert row.worst <= BOUND
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("name", [k for k, e in ACTIVATIONS.items() if e.elementwise])
+def test_emitted_derivatives(name: str, kind: Any, target: str) -> None:
+    row = derivative_row(name, kind, target)
+    print(row)
+    assert row.worst <= BOUND
 
 
 def inside(value: Any, interval: Interval) -> bool:
@@ -102,14 +92,15 @@ def inside(value: Any, interval: Interval) -> bool:
 def test_definitions_and_their_intervals(name: str) -> None:
     entry = ACTIVATIONS[name]
     for column in columns():
-        found = entry.define(column)
+        found = entry.define(column, **entry.defaults)
         with digits(column):
             exact = ACTIVATION_ORACLE[name](precise(column))
             assert all(inside(value, entry.interval) for value in exact), column
             for mine, value in zip(found, exact, strict=True):
                 # Relative to the value itself. Where it is exp(z - top), rounding of
                 # the difference grows with it; what is subnormal has fewer digits.
-                ulp = 2.0**-52 * abs(value)
+                beside = abs(value) if name in (*RELATIVE, "softmax") else 1
+                ulp = 2.0**-52 * max(abs(value), beside)
                 grown = max(map(abs, column)) if entry.derivative is None else 0
                 apart = abs(mpmath.mpf(mine) - value)
                 assert apart <= (4 + grown) * ulp + 5e-324, column
@@ -137,26 +128,13 @@ def exact_cost(cost: str, output: str, reads: str, column: Any, y: list[float]) 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_emitted_costs(pair: tuple[str, str], kind: Any, target: str) -> None:
     """From z where the entry fuses the two, else from the outputs as rounded."""
-    output, cost = pair
-    # Of max(1, |C_x|): a few roundings, and no part is larger than the whole.
-    bound = 4.0
-    value = lower(spec_of_triple("tanh", output, cost)).cost
-    f = getattr(module(output, cost, target), value.function)
-    z = np.array(columns()[::4], kind).T
-    given = z
-    if value.reads == "a" and output != "identity":
-        given = emitted_activation(output, target)(z)
-    for y in TARGETS_OF[COSTS[cost].targets]:
-        targets = np.repeat(np.array([y], kind).T, z.shape[1], axis=1)
-        costs = np.sum(calm(f, given, targets), axis=0, dtype=np.float64)
-        for column, found in zip(given.T, costs, strict=True):
-            with digits(column):
-                exact = exact_cost(cost, output, value.reads, column, y)
-                assert ulps(found, exact, kind) <= bound, (column, found)
+    row = cost_row(pair, kind, target)
+    print(row)
+    assert row.worst <= BOUND
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -169,7 +147,7 @@ def test_costs_of_the_largest_numbers_there_are(
     output, cost = pair
     value = lower(spec_of_triple("tanh", output, cost)).cost
     f = getattr(module(output, cost, target), value.function)
-    for y in TARGETS_OF[COSTS[cost].targets]:
+    for y in targets_of(cost):
         terms = calm(f, np.full((3, 1), size), np.array([y]).T)
         assert (terms >= 0).all()
 
@@ -178,8 +156,9 @@ def test_costs_of_the_largest_numbers_there_are(
 def test_definitions_of_costs_from_z(pair: tuple[str, str]) -> None:
     output, cost = pair
     for column in columns()[::4]:
-        for y in TARGETS_OF[COSTS[cost].targets]:
-            found = COSTS[cost].define_from_z[output](column, y)
+        for y in targets_of(cost):
+            define = COSTS[cost].define_from_z[output]
+            found = define(column, y, **COSTS[cost].defaults)
             with digits(column):
                 exact = exact_cost(cost, output, "z", column, y)
                 assert ulps(found, exact, np.float64) <= 4, column
@@ -188,6 +167,7 @@ def test_definitions_of_costs_from_z(pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize("name", COSTS)
 def test_definitions_of_costs(name: str) -> None:
     for a in OUTPUTS:
-        for y in TARGETS_OF[COSTS[name].targets]:
+        for y in targets_of(name):
             exact = COST_ORACLE[name](precise(a), precise(y))
-            assert math.isclose(COSTS[name].define(a, y), exact, rel_tol=1e-14)
+            found = COSTS[name].define(a, y, **COSTS[name].defaults)
+            assert math.isclose(found, exact, rel_tol=1e-14)

@@ -58,6 +58,39 @@ VARIANTS = {
         "task": "regression",
         "description": "x" * 166,
     },
+    "momentum": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            "optimizer": "momentum",
+            "regularization": {"l1": 1.0, "l2": 1.0, "max_norm": 2.0},
+            "clipping": {"norm": 1.0},
+        },
+    },
+    "adamw": {
+        "layers": [3, *([4] * 10), 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            "optimizer": "adamw",
+            "regularization": {"l1": 1.0, "l2": 1.0},
+            "clipping": {"value": 1.0},
+        },
+    },
+    "nadam": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "nadam", **DECAY},
+    },
+    "lion": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "lion", **DECAY},
+    },
+    "adadelta": {
+        "layers": [3, 4, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"optimizer": "adadelta"},
+    },
     "values_adding_up": {"layers": [3, SOFTMAX], "cost": LIKELY, "task": "regression"},
     "dropout": {
         "layers": [

@@ -18,7 +18,7 @@ from support import TARGETS, difference
 from bpcompile.expr import Apply, Const, Expr, Var
 from bpcompile.fields import Operator
 from bpcompile.operators import ACTIVATIONS, COSTS
-from bpcompile.operators.entry import Body, Map
+from bpcompile.operators.entry import Body, Map, label_values
 from bpcompile.spec import NetworkSpec
 
 torch: Any = pytest.importorskip(
@@ -33,6 +33,18 @@ OWN_ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
     "softmax": lambda z: torch.softmax(z, dim=1),
+    "leaky_relu": torch.nn.functional.leaky_relu,
+    "elu": torch.nn.functional.elu,
+    "selu": torch.selu,
+    "gelu": torch.nn.functional.gelu,
+    "gelu_tanh": lambda z: torch.nn.functional.gelu(z, approximate="tanh"),
+    "silu": torch.nn.functional.silu,
+    "mish": torch.nn.functional.mish,
+    "softplus": torch.nn.functional.softplus,
+    "softsign": torch.nn.functional.softsign,
+    "hard_tanh": torch.nn.functional.hardtanh,
+    "exp": torch.exp,
+    "sine": torch.sin,
 }
 
 #: C_x from z, a and y, summed over all examples.
@@ -46,6 +58,11 @@ OWN_COSTS: Mapping[str, Callable[[Any, Any, Any], Any]] = {
     "log_likelihood": lambda z, a, y: torch.nn.functional.cross_entropy(
         z, y, reduction="sum"
     ),
+    "huber": lambda z, a, y: torch.nn.functional.huber_loss(a, y, reduction="sum"),
+    "absolute": lambda z, a, y: torch.nn.functional.l1_loss(a, y, reduction="sum"),
+    "poisson": lambda z, a, y: torch.nn.functional.poisson_nll_loss(
+        a, y, log_input=False, eps=0.0, reduction="sum"
+    ),
 }
 
 _PRIMITIVES: Mapping[str, Callable[..., Any]] = {
@@ -54,6 +71,7 @@ _PRIMITIVES: Mapping[str, Callable[..., Any]] = {
     "mul": lambda x, y: x * y,
     "div": lambda x, y: x / y,
     "neg": lambda x: -x,
+    "finite": lambda x: x,
     "pow": lambda x, y: x**y,
     "max": torch.maximum,
     "min": torch.minimum,
@@ -128,7 +146,7 @@ def rows(spec: NetworkSpec, y: Any) -> Any:
     """Targets as a tensor (n, NL), labels as the contract codes them."""
     width = spec.layers[-1].size
     if y.ndim == 1 and width > 1:
-        low = -1 if ACTIVATIONS[spec.layers[-1].activation.kind].codes_minus_one else 0
+        low, _ = label_values(spec.cost_entry, spec.output_activation)
         return torch.tensor(np.where(np.eye(width)[y] > 0, 1.0, low))
     return torch.tensor(y.reshape(len(y), width).astype(float))
 
@@ -174,6 +192,6 @@ def test_a_step_with_l2_is_sgd_with_weight_decay(
 def test_bodies_on_tensors_are_pytorchs_own_functions(kind: str) -> None:
     """What stands in where PyTorch has no function of its own does the same."""
     z = torch.linspace(-5, 5, 40, dtype=torch.float64).reshape(8, 5)
-    operator = Operator(kind)
-    body = result(ACTIVATIONS[kind].body, {"z": z})
+    operator = Operator(kind, tuple(ACTIVATIONS[kind].defaults.items()))
+    body = result(ACTIVATIONS[kind].body, {"z": z, **settings(operator)})
     assert difference(body.numpy(), activation(operator, z).numpy()) <= EXACT

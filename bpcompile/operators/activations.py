@@ -1,11 +1,26 @@
-"""The activations: one entry each."""
+"""The activations: one entry each; the relatives of relu are in `units`."""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 
-from bpcompile.expr import Const, Number, Var, exp, max_, tanh
+from bpcompile.expr import (
+    Const,
+    Number,
+    Var,
+    abs_,
+    cos,
+    exp,
+    expm1,
+    finite,
+    log1p,
+    max_,
+    min_,
+    sin,
+    tanh,
+)
 from bpcompile.operators import plain
 from bpcompile.operators.entry import (
     REALS,
@@ -15,22 +30,15 @@ from bpcompile.operators.entry import (
     Reduce,
     elementwise,
 )
+from bpcompile.operators.units import UNITS
 
 z, a, g = Var("z"), Var("a"), Var("g")
+
+_LARGEST_LOG = math.log(sys.float_info.max)
 
 
 def _identity(z: Number) -> Number:
     return z
-
-
-def _sigmoid(z: Number) -> Number:
-    if z.real >= 0:
-        return 1 / (1 + plain.exp(-z))
-    return plain.exp(z) / (1 + plain.exp(z))
-
-
-def _relu(z: Number) -> Number:
-    return z if z.real > 0 else 0 * z
 
 
 def _softmax(z: Sequence[Number]) -> list[Number]:
@@ -38,6 +46,19 @@ def _softmax(z: Sequence[Number]) -> list[Number]:
     powers = [plain.exp(z_j - top) for z_j in z]
     total = sum(powers)
     return [power / total for power in powers]
+
+
+def _softsign(z: Number) -> Number:
+    return z / (1 + plain.absolute(z))
+
+
+def _hard_tanh(z: Number) -> Number:
+    return z if -1 < z.real < 1 else 1.0 if z.real > 0 else -1.0
+
+
+def _exp(z: Number) -> Number:
+    # From there on the value stays, and the slope with it.
+    return plain.exp(z if z.real <= _LARGEST_LOG else z - z.real + _LARGEST_LOG)
 
 
 IDENTITY = Activation(
@@ -56,7 +77,7 @@ SIGMOID = Activation(
     description="the logistic function, the book's own",
     symbol="σ",
     formula="1 / (1 + e⁻ᶻ)",
-    define=elementwise(_sigmoid),
+    define=elementwise(plain.sigmoid),
     body=(Map("a", 1 / (1 + exp(-z))),),
     derivative=a * (1 - a),
     interval=Interval(0, 1),
@@ -75,18 +96,6 @@ TANH = Activation(
     interval=Interval(-1, 1),
     classifies=True,
     codes_minus_one=True,
-)
-
-RELU = Activation(
-    kind="relu",
-    description="the rectified linear unit",
-    symbol="relu",
-    formula="max(z, 0)",
-    define=elementwise(_relu),
-    body=(Map("a", max_(z, 0)),),
-    derivative=a > 0,
-    interval=Interval(0, math.inf, closed_low=True),
-    kink="relu'(0) is taken as 0",
 )
 
 SOFTMAX = Activation(
@@ -114,4 +123,67 @@ SOFTMAX = Activation(
     classifies=True,
 )
 
-ACTIVATIONS = {entry.kind: entry for entry in (IDENTITY, SIGMOID, TANH, RELU, SOFTMAX)}
+SOFTPLUS = Activation(
+    kind="softplus",
+    description="a smooth relu, always above 0 (Dugas et al., 2001)",
+    symbol="softplus",
+    formula="ln(1 + eᶻ)",
+    define=elementwise(plain.softplus),
+    body=(Map("a", max_(z, 0) + log1p(exp(-abs_(z)))),),
+    # σ(z) = 1 - e⁻ᵃ, with all digits where a is small.
+    derivative=-expm1(-a),
+    derivative_formula="1 - exp(-a)",
+    interval=Interval(0, math.inf),
+)
+
+SOFTSIGN = Activation(
+    kind="softsign",
+    description="from -1 to 1 as tanh, but slowly (Turian et al., 2009)",
+    symbol="softsign",
+    formula="z / (1 + |z|)",
+    define=elementwise(_softsign),
+    body=(Map("a", z / (1 + abs_(z))),),
+    beforehand=(Map("d", 1 - abs_(a)),),
+    derivative=Var("d") * Var("d"),
+    derivative_formula="(1 - |a|)²",
+    interval=Interval(-1, 1),
+)
+
+HARD_TANH = Activation(
+    kind="hard_tanh",
+    description="z cut off at -1 and 1",
+    symbol="hard_tanh",
+    formula="max(min(z, 1), -1)",
+    define=elementwise(_hard_tanh),
+    body=(Map("a", max_(min_(z, 1), -1)),),
+    derivative=abs_(a) < 1,
+    kinks=((-1, Const(0)), (1, Const(0))),
+    interval=Interval(-1, 1, closed_low=True, closed_high=True),
+)
+
+EXP = Activation(
+    kind="exp",
+    description="the exponential, for counts and rates; at most the largest number",
+    symbol="exp",
+    formula="eᶻ, at most the largest finite number",
+    define=elementwise(_exp),
+    body=(Map("e", exp(z)), Map("a", finite(Var("e")))),
+    derivative=a,
+    interval=Interval(0, math.inf),
+    overflows=True,
+)
+
+SINE = Activation(
+    kind="sine",
+    description="the sine, for periodic data (Sitzmann et al., 2020, with ω = 1)",
+    symbol="sin",
+    formula="sin z",
+    define=elementwise(plain.sin),
+    body=(Map("a", sin(z)),),
+    derivative=cos(z),
+    interval=Interval(-1, 1, closed_low=True, closed_high=True),
+)
+
+_ENTRIES = (IDENTITY, SIGMOID, TANH, *UNITS, SOFTMAX)
+_MORE = (SOFTPLUS, SOFTSIGN, HARD_TANH, EXP, SINE)
+ACTIVATIONS = {entry.kind: entry for entry in (*_ENTRIES, *_MORE)}

@@ -6,6 +6,7 @@ follow from the entry, so that nothing else names an operator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,7 +64,41 @@ class Interval:
         return f"{left}{self.low:g}, {self.high:g}{right}"
 
 
-REALS = Interval(float("-inf"), float("inf"))
+REALS = Interval(-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the values of y must be, checked before they are used.
+
+    within        the interval of each, bounds included
+    values        the only ones there are; none: any of the interval
+    sums_to_one   each example's values add up to 1
+    """
+
+    within: Interval = REALS
+    values: tuple[int, ...] = ()
+    sums_to_one: bool = False
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is a number that y may not be."""
+        return bool(self.values) or self.within != REALS
+
+    @property
+    def has_highest(self) -> bool:
+        return self.within.high < math.inf
+
+    def __str__(self) -> str:
+        low, high = self.within.low, self.within.high
+        words = "any finite number"
+        if self.values:
+            words = " or ".join(map(str, self.values))
+        elif self.has_highest:
+            words = f"within {low:g} to {high:g}"
+        elif self.limits:
+            words = f"{low:g} or more"
+        return words + (", each row adding up to 1" if self.sums_to_one else "")
 
 
 @dataclass(frozen=True)
@@ -73,6 +108,8 @@ class Parameter:
 
     whole    the number is an integer
     words    the words it may be, then it is no number
+    off      the value that changes nothing: a spec with it is the same spec as one
+             without, and as one of a time when there was no such parameter
     """
 
     name: str
@@ -84,6 +121,7 @@ class Parameter:
     description: str = ""
     whole: bool = False
     words: tuple[str, ...] = ()
+    off: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +136,11 @@ class Entry:
     parameters: tuple[Parameter, ...] = field(default=(), kw_only=True)
     ascending: tuple[str, ...] = field(default=(), kw_only=True)
 
+    @property
+    def defaults(self) -> dict[str, float | str]:
+        """The parameters that a spec need not give."""
+        return {p.name: p.default for p in self.parameters if p.default is not None}
+
 
 @dataclass(frozen=True)
 class Activation(Entry):
@@ -108,6 +151,9 @@ class Activation(Entry):
     define        the definition in plain Python, a layer's z to its a; real or complex
     body          the stable form that is emitted, from "z" to "a"
     derivative    σ'(z) over "z" and "a", for an element-wise activation
+    beforehand    statements whose targets `derivative` reads as well
+    derivative_formula   σ' in the book's notation where the tree would be hard to read
+    kinks         where there is no derivative: each z with what is taken for it
     vjp           else: Jᵀg from "g", "z", "a" to "delta", J the Jacobian ∂a/∂z
     interval      the values that a can take
     least_size    with fewer neurons a does not depend on z, so that nothing is learnt
@@ -119,6 +165,9 @@ class Activation(Entry):
     body: Body
     interval: Interval
     derivative: Expr | None = None
+    beforehand: Body = ()
+    derivative_formula: str = ""
+    kinks: tuple[tuple[float, Expr], ...] = ()
     vjp: Body = ()
     vjp_formula: str = ""
     output_only: bool = False
@@ -127,12 +176,17 @@ class Activation(Entry):
     codes_minus_one: bool = False
     #: exp may overflow to infinity on the way to a right result
     overflows: bool = False
-    #: what the derivative is taken to be where there is none
-    kink: str = ""
 
     @property
     def elementwise(self) -> bool:
         return self.derivative is not None
+
+    @property
+    def way_back(self) -> Body:
+        """σ' with all that it reads, or the product with the transposed Jacobian."""
+        if self.derivative is None:
+            return self.vjp
+        return *self.beforehand, Map("prime", self.derivative)
 
     @property
     def is_identity(self) -> bool:
@@ -144,14 +198,21 @@ class Activation(Entry):
 class FusedError:
     """Where cost and output activation meet in one simple form.
 
-    value     the cost per neuron from "z" and "y" to "terms": nothing cancels
-    error     δ over "a" and "y"
-    reason    what the algebra does, as a half sentence
+    value      the cost per neuron from "z" and "y" to "terms": nothing cancels
+    error      δ over "a" and "y"
+    reason     what the algebra does, as a half sentence
+    through    where δ needs a sum over the neurons: from "g", which is `error`, and "y"
+               to "delta"
+    left       δ as it is printed, where `error` does not show it
+    overflows  exp may pass infinity on the way to a right result
     """
 
     value: Body
     error: Expr
     reason: str
+    through: Body = ()
+    left: Expr | None = None
+    overflows: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,7 +224,8 @@ class Cost(Entry):
     body            the cost per neuron from "a" and "y" to "terms"
     gradient        ∂C/∂a over "a" and "y"
     outputs         the interval in which a must lie
-    targets         what y must be: a key of `TARGETS`
+    targets         what y must be
+    coded           what y becomes before anything reads it, over "y" and "n_out"
     fused           by kind of output activation
     needs, refuses  output activations it takes alone, or not, with the word to say
     """
@@ -174,7 +236,8 @@ class Cost(Entry):
     body: Body
     gradient: Expr
     outputs: Interval = REALS
-    targets: str = "any"
+    targets: Targets = field(default_factory=Targets)
+    coded: Expr | None = None
     classifies: bool = False
     codes_minus_one: bool = False
     define_from_z: Mapping[str, Callable[..., Number]] = field(default_factory=dict)
@@ -187,14 +250,6 @@ def label_values(cost: Cost, output: Activation) -> tuple[int, int]:
     """What a class label becomes in y: elsewhere, and for the class."""
     minus = cost.codes_minus_one or output.codes_minus_one
     return (-1 if minus else 0), 1
-
-
-#: What the values of y must satisfy, in words for messages and for the templates.
-TARGETS: Mapping[str, str] = {
-    "any": "any finite number",
-    "unit": "within 0 to 1",
-    "distribution": "within 0 to 1, each row adding up to 1",
-}
 
 
 def elementwise(f: Callable[..., Number]) -> Callable[..., list[Number]]:

@@ -36,11 +36,16 @@ class Initializer(Entry):
 
 @dataclass(frozen=True)
 class Optimizer(Entry):
-    """One step: `body` from "w", "nabla" (summed over m examples) to the new "w".
+    """One step: `body` from "w" and its gradient to the new "w".
 
-    `eta`, `m` and `n` are scalars; `scalars` are computed once a step, in order.
+    The gradient is "nabla", summed over the m examples of the mini-batch, or "g", their
+    mean; a body reads one of the two. `eta`, `m` and `n` are scalars, as the parameters
+    are; `scalars` are computed once a step, in order. A body of few operations stands
+    in the update of every parameter, a longer one in a function of its own.
 
-    formula        with {p} for the parameter, w or b
+    formula        one for each statement of the body, "; " between them, with {p} for
+                   the parameter, w or b
+    note           what the statements need said beside them, perhaps nothing
     define         one entry's step in plain Python: (w, g, state, eta, t, **parameters)
                    to the new w and state, with g the gradient of the mean cost, state
                    a dict of floats and t the number of the step, from 1
@@ -62,6 +67,11 @@ class Optimizer(Entry):
     state: tuple[str, ...] = ()
     scalar_state: tuple[tuple[str, float], ...] = ()
     folds_decay: bool = False
+    note: str = ""
+
+    def formulas(self, parameter: str) -> list[str]:
+        """The formula of every statement, for w or for b."""
+        return self.formula.format(p=parameter).split("; ")
 
 
 @dataclass(frozen=True)
@@ -126,3 +136,4 @@ STATISTICS = ("mean", "std", "min", "max")
 
 Column = Sequence[float]
 State = Mapping[str, float]
+Stepped = tuple[float, dict[str, float]]

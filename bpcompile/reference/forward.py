@@ -154,11 +154,11 @@ def targets(spec: NetworkSpec, y: Labels) -> list[list[float]]:
     """The desired outputs, (n, NL), of labels (n,), values (n,) or rows (n, NL).
 
     Labels of a classification with NL >= 2 become one-hot rows of 0 and 1, or of -1
-    and +1 where the output is coded so. Raises ValueError for a label that is no
+    and +1 where the output or the cost is coded so. Raises ValueError for a label that is no
     class, a row of another length than NL, and plain values where NL >= 2 are due.
     """
     width = spec.layers[-1].size
-    low = float(label_values(spec.cost_entry, spec.output_activation)[0])
+    low, high = map(float, label_values(spec.cost_entry, spec.output_activation))
     rows: list[list[float]] = []
     for value in y:
         if hasattr(value, "__len__"):
@@ -172,7 +172,7 @@ def targets(spec: NetworkSpec, y: Labels) -> list[list[float]]:
         elif value not in range(width):
             raise ValueError(f"expected labels from 0 to {width - 1}, got {value}")
         else:
-            row = [1.0 if k == value else low for k in range(width)]
+            row = [high if k == value else low for k in range(width)]
         rows.append(row)
     return rows
 
