@@ -4,7 +4,7 @@ EXTRAS ?= test
 BIN := .venv/bin
 DEMO := build/demo
 
-.PHONY: demo test lint goldens bench clean
+.PHONY: demo test lint goldens docs bench clean
 
 demo: .venv/demo
 	@mkdir -p $(DEMO)
@@ -23,6 +23,9 @@ lint: .venv/$(EXTRAS)
 goldens: .venv/$(EXTRAS)
 	$(BIN)/python -m pytest tests/test_goldens.py --update-goldens
 	git diff --stat tests/goldens
+
+docs: .venv/$(EXTRAS)
+	$(BIN)/python docs/make.py
 
 bench: .venv/bench
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python bench/steps.py

@@ -16,16 +16,24 @@ bpcompile SPEC [-o FILE|DIR/] [-t TARGET] [--set PATH=VALUE]... [--library]
                [--check | --diff] [--force]
 bpcompile build SPEC...        the same by name; several specs need -o DIR/
 bpcompile check SPEC [--run] [--resolved] [-t TARGET] [--set PATH=VALUE]...
+bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
+bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets"""
+
+#: What `new` writes unless told otherwise.
+TEMPLATE = "classifier"
 
 #: The arguments of each command, in short; "" is build under no name.
 _SHORT = {
     "": "SPEC [-o FILE] ...",
     "build": "build SPEC... -o DIR/ ...",
     "check": "check SPEC [--run] ...",
+    "new": "new NAME [--template TEMPLATE] ...",
+    "schema": "schema",
     "targets": "targets",
 }
 COMMANDS = tuple(filter(None, _SHORT))
+_BARE = ("schema", "targets")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,12 +56,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog=f"bpcompile {command}".strip(),
         usage="\n" + USAGE,
         description="Compile a JSON network spec into a standalone trainer.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(command=command or "build")
     if not command and arguments:
         _refuse_misspelt_command(parser, arguments[0])
-    if command != "targets":
+    if command == "new":
+        _add_new_options(parser)
+    elif command not in _BARE:
         _add_spec_options(parser, command)
     if command in ("", "build"):
         _add_output_options(parser)
@@ -91,8 +102,10 @@ def _refuse_more(
         parser.error(f"unknown option {quote(more[0])}")
     if assigned and (more[0].startswith("=") or assigned[-1].endswith("=")):
         parser.error("--set PATH=VALUE takes no spaces around the =")
-    if command == "targets":
-        parser.error(f"targets takes no arguments, got {quote(more[0])}")
+    if command in _BARE:
+        parser.error(f"{command} takes no arguments, got {quote(more[0])}")
+    if command == "new":
+        parser.error(f"new takes one NAME, got {quote(more[0])} too")
     if command == "check":
         parser.error("check takes one SPEC; run it once for each")
     first = options.specs[0]
@@ -129,6 +142,27 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
         "--resolved",
         action="store_true",
         help="print the spec with every default filled in",
+    )
+
+
+def _add_new_options(parser: argparse.ArgumentParser) -> None:
+    from bpcompile.new import templates
+
+    known = templates()
+    width = max(map(len, known)) + 2
+    lines = [f"  {name:{width}}{about}" for name, about in known.items()]
+    parser.epilog = "\n".join(("templates:", *lines))
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help='of the network; written to NAME.json, "-": to stdout under no name',
+    )
+    parser.add_argument(
+        "--template", default=TEMPLATE, help=f"see below, default: {TEMPLATE}"
+    )
+    parser.add_argument("-o", dest="output", metavar="FILE|DIR/", help='"-": stdout')
+    parser.add_argument(
+        "--force", action="store_true", help="replace a file, keeping a .bak"
     )
 
 

@@ -83,6 +83,10 @@ def _run(arguments: list[str]) -> int:
     options = parse(arguments)
     if options.command == "targets":
         return _targets()
+    if options.command == "schema":
+        return _schema()
+    if options.command == "new":
+        return _new(options)
     if options.command == "check":
         return _check(options)
     return _build(options)
@@ -210,7 +214,7 @@ def _compared(path: str, text: str, show: bool) -> bool:
     return found.text != text
 
 
-# ---- check, targets ----------------------------------------------------------------
+# ---- check, new, schema, targets ---------------------------------------------------
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -221,7 +225,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.resolved:
         import json
 
-        result(json.dumps(spec.normalised(), indent=2) + "\n")
+        result(json.dumps(spec.resolved(), indent=2) + "\n")
     if not options.run:
         return DONE
     from bpcompile.check import check, table
@@ -229,6 +233,27 @@ def _check(options: argparse.Namespace) -> int:
     report = check(spec, target)
     result(table(report) + "\n")
     return DONE if report.passed else FINDING
+
+
+def _new(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from bpcompile.new import place, start, write
+
+    name, path = place(options.name, options.output)
+    text = start(name, options.template)
+    if path == "-":
+        result(text)
+    else:
+        write(Path(path), text, options.force)
+    return DONE
+
+
+def _schema() -> int:
+    from bpcompile.schema import schema_text
+
+    result(schema_text())
+    return DONE
 
 
 def _targets() -> int:

@@ -104,6 +104,7 @@ exp, log, log1p, expm1 = map(_builder, ("exp", "log", "log1p", "expm1"))
 tanh, sin, cos, sqrt = map(_builder, ("tanh", "sin", "cos", "sqrt"))
 erf, finite = map(_builder, ("erf", "finite"))
 abs_, sign, max_, min_ = map(_builder, ("abs", "sign", "max", "min"))
+floor = _builder("floor")
 where = _builder("where")
 
 
@@ -124,7 +125,7 @@ def _zero(*args: Expr) -> tuple[Expr, ...]:
     return tuple(Const(0) for _ in args)
 
 
-ADD, MUL, NEG, POW, COMPARE = 10, 20, 30, 40, 5
+ADD, MUL, NEG, POW, COMPARE, CHOICE = 10, 20, 30, 40, 5, 1
 
 PRIMITIVES: Mapping[str, Primitive] = {
     "add": Primitive(ADD, lambda x, y: x + y, lambda x, y: (Const(1), Const(1))),
@@ -150,6 +151,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "sqrt": Primitive(0, by(math.sqrt, cmath.sqrt), lambda x: (0.5 / sqrt(x),)),
     "abs": Primitive(0, analytic.absolute, lambda x: (sign(x),)),
     "sign": Primitive(0, analytic.sign, _zero),
+    "floor": Primitive(0, lambda x: float(math.floor(real(x))), _zero),
     # Of two equal arguments the second counts, in the value as in the derivative.
     "max": Primitive(
         0,
@@ -162,7 +164,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
         lambda x, y: (wrap(x) < y, wrap(x) >= y),
     ),
     "where": Primitive(
-        0,
+        CHOICE,
         lambda c, x, y: x if real(c) else y,
         lambda c, x, y: (
             Const(0),
@@ -312,6 +314,7 @@ BOOK: Mapping[str, str] = {
     "sqrt": "√({0})",
     "abs": "|{0}|",
     "sign": "sign({0})",
+    "floor": "floor({0})",
     "max": "max({0}, {1})",
     "min": "min({0}, {1})",
     "where": "({1} if {0} else {2})",

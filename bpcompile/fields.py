@@ -37,17 +37,21 @@ class Operator:
         """The parameters that are numbers."""
         return {k: v for k, v in self.values if not isinstance(v, str)}
 
-    def normalised(self) -> Any:
+    def normalised(self, complete: bool = False) -> Any:
         """The kind alone where there are no parameters, else an object."""
-        values = {k: v for k, v in self.values if k not in self.off}
+        values = {k: v for k, v in self.values if complete or k not in self.off}
         return {"kind": self.kind, **values} if values else self.kind
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """A Pydantic type: a union over a registry, discriminated by `kind`."""
+    """A Pydantic type: a union over a registry, discriminated by `kind`.
+
+    own    the section of `operators` that adds kinds of the spec's own, if one does
+    """
 
     registry: Mapping[str, Entry]
+    own: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -77,11 +81,20 @@ class OneOf:
         )
 
     def _chosen(self, value: dict[str, Any]) -> Operator:
-        parameters = self.registry[value["kind"]].parameters
-        # A parameter without a default is required, so it is there.
-        chosen = {p.name: value.get(p.name, p.default or 0.0) for p in parameters}
-        off = tuple(p.name for p in parameters if chosen[p.name] == p.off)
-        return Operator(value["kind"], tuple(chosen.items()), off)
+        return chosen(self.registry[value["kind"]], value)
+
+
+def chosen(entry: Entry, given: Mapping[str, Any]) -> Operator:
+    """The choice of an entry, with the defaults of what is not given.
+
+    Raises KeyError where a parameter without a default is not given.
+    """
+    values = {
+        p.name: given[p.name] if p.default is None else given.get(p.name, p.default)
+        for p in entry.parameters
+    }
+    off = tuple(p.name for p in entry.parameters if values[p.name] == p.off)
+    return Operator(entry.kind, tuple(values.items()), off)
 
 
 def _parameter_schema(parameter: Parameter) -> core_schema.CoreSchema:
@@ -135,18 +148,19 @@ class Section(BaseModel):
         return name in cls.optional or cls.model_fields[name].default is None
 
 
-def normalised(value: Any) -> Any:
-    """A field's value as JSON has it, defaults filled in; what is off is left out."""
+def normalised(value: Any, complete: bool = False) -> Any:
+    """A field's value as JSON has it, defaults filled in; what is off is left out,
+    unless it is to be `complete`."""
     if isinstance(value, Operator):
-        return value.normalised()
+        return value.normalised(complete)
     if isinstance(value, tuple):
-        return [normalised(item) for item in value]
+        return [normalised(item, complete) for item in value]
     if not isinstance(value, Section):
         return value
     found = {}
     for name, field in type(value).model_fields.items():
         held = getattr(value, name)
         off = value.can_be_off(name) and held == field.default
-        if not off and not field.exclude:
-            found[name] = normalised(held)
+        if (complete or not off) and not field.exclude:
+            found[name] = normalised(held, complete)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bpcompile import lower_training
 from bpcompile.expr import BOOK, Const, Var, spell, substitute
 from bpcompile.lower_operators import (
     added,
@@ -68,6 +69,14 @@ class _Lowering:
             update_function=self.updates.function(),
             decays=self.updates.decays(),
             normalised=spec.normalised(),
+            schedule=lower_training.schedule(spec),
+            counts_steps=bool(self.steps.dropouts())
+            or lower_training.counts_steps(spec),
+            early_stopping=lower_training.early_stopping(spec),
+            plateau=lower_training.plateau(spec),
+            counters=lower_training.counters(spec),
+            validates=spec.hyperparameters.validation_fraction is not None,
+            weighs_classes=spec.hyperparameters.class_weights is not None,
         )
 
     def _summary(self) -> str:
@@ -101,6 +110,7 @@ class _Lowering:
                 for name in ("mini_batch_size", "epochs", "seed")
             ),
             *self.updates.optimizer_constants(),
+            *lower_training.constants(self.spec),
         )
 
     def _scaling(self) -> Scaling | None:

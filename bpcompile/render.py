@@ -68,7 +68,7 @@ class Renderer:
             library=library,
             parameters_in_words=_parameters_in_words(plan),
             spec_names=_spec_names(plan),
-            constants={c.name: c.name.upper() for c in plan.constants},
+            constants=_names_of_constants(plan),
         )
         return header(plan, self.target, body) + body
 
@@ -127,6 +127,12 @@ def _parameters_in_words(plan: Plan) -> str:
     return (", ..., " if plan.depth > 3 else ", ").join(words)
 
 
+def _names_of_constants(plan: Plan) -> dict[str, str]:
+    """What an expression's numbers are called: eta by itself where a schedule sets it."""
+    names = {constant.name: constant.name.upper() for constant in plan.constants}
+    return {**names, "eta": "eta"} if plan.schedule else names
+
+
 def _spec_names(plan: Plan) -> dict[str, str]:
     """Which numbers of the normalised spec the module holds under a name already.
 
@@ -182,8 +188,9 @@ class _Words:
 
         What its functions make of a number must not be wider than the arrays are.
         """
-        table = {**self.settings["primitives"], **self.settings.get("scalars", {})}
-        return spell(value, table, names or {})
+        scalars = self.settings.get("scalars", {})
+        table = {**self.settings["primitives"], **scalars}
+        return spell(value, table, {"pi": scalars.get("pi", "pi"), **(names or {})})
 
     def assign_scalar(self, name: str, value: Expr, names: Mapping[str, str]) -> str:
         """A statement that gives a scalar its value, augmented where the target can."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import core_schema
 
-from bpcompile.fields import OneOf, Operator, Real, Section, Whole
+from bpcompile.fields import OneOf, Operator, Real, Section, Whole, chosen
 from bpcompile.operators import (
     ACTIVATIONS,
     INITIALIZERS,
@@ -177,7 +177,8 @@ class Hyperparameters(Section):
         default=Clipping(), description="a limit on the gradient"
     )
     schedule: Annotated[Operator, OneOf(SCHEDULES)] = Field(
-        default=Operator("constant"), description="how the learning rate changes"
+        default=chosen(SCHEDULES["constant"], {}),
+        description="how the learning rate changes",
     )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="when training ends before its last epoch"

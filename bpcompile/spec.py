@@ -24,9 +24,10 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 class NetworkSpec(Section):
-    """A whole spec, valid in itself; see `CONTRACT` in docs/spec.md for the language.
+    """A network and how it is trained.
 
-    Raises pydantic.ValidationError where it is built from something invalid.
+    docs/spec.md has the language. Raises pydantic.ValidationError where it is built
+    from something invalid.
     """
 
     version: Annotated[Literal[1], BeforeValidator(whole)] = Field(
@@ -102,7 +103,13 @@ class NetworkSpec(Section):
 
     def normalised(self) -> dict[str, Any]:
         """The spec with every default filled in; what is off is left out."""
-        found: dict[str, Any] = normalised(self)
+        return self._with_its_task(normalised(self))
+
+    def resolved(self) -> dict[str, Any]:
+        """The same with what is off, too: every key that the spec may have."""
+        return self._with_its_task(normalised(self, complete=True))
+
+    def _with_its_task(self, found: Mapping[str, Any]) -> dict[str, Any]:
         return {
             key: self.resolved_task if key == "task" else found[key]
             for key in type(self).model_fields

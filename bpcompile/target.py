@@ -145,6 +145,8 @@ def _missing(target: Target) -> list[str]:
     missing = [f"setting {key}" for key in wanted if key not in settings]
     tables: dict[str, tuple[str, ...]] = {
         "primitives": tuple(PRIMITIVES),
+        # Of single numbers, such as the learning rate.
+        "scalars": ("pi",),
         "reductions": REDUCTIONS,
         "statistics": STATISTICS,
         "literal": (

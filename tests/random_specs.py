@@ -62,7 +62,15 @@ def outputs_for(cost: str) -> tuple[str, ...]:
 def minimal(entry: Entry) -> dict[str, Any]:
     """An operator as a spec gives it, with those parameters alone that it needs."""
     required = [p for p in entry.parameters if p.default is None]
-    return {"kind": entry.kind, **{p.name: (p.above or 0.0) + 2.0 for p in required}}
+    return {"kind": entry.kind, **{p.name: _allowed(p) for p in required}}
+
+
+def _allowed(parameter: Parameter) -> float:
+    """A number that a parameter takes: whole, small, within its bounds."""
+    if parameter.whole:
+        return int(parameter.at_least or 0) + 2
+    value = (parameter.above or 0.0) + 2.0
+    return value if parameter.at_most is None else min(value, parameter.at_most / 2)
 
 
 PAIRS = tuple((output, cost) for cost in COSTS for output in outputs_for(cost))

@@ -32,7 +32,7 @@ GALLERY = sorted(SPECS.glob("*.json"))
 
 #: All that is not ASCII in the formulas as they are printed: the book's own signs.
 #: Who needs another one adds it here, knowing that every editor must show it.
-SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗᶻₐ₁₂½√ΣΠ∂∇βδεηλμρσψ⊙→")
+SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗᶻₐ₁₂½√ΣΠ∂∇βδεηλμπρσψ⊙→")
 
 
 def short(path: Path) -> str:
@@ -132,6 +132,7 @@ def lacking(root: Path) -> list[str]:
 def test_empty_target_lacks_everything_and_hears_it_at_once(tmp_path: Path) -> None:
     missing = lacking(made_up(tmp_path, ""))
     assert {f"primitives.{name}" for name in PRIMITIVES} <= set(missing)
+    assert {f"scalar.{name}" for name in (*PRIMITIVES, "pi")} <= set(missing)
     assert {f"reductions.{name}" for name in REDUCTIONS} <= set(missing)
     assert {f"statistics.{name}" for name in STATISTICS} <= set(missing)
     assert {"setting suffix", "setting language", "literal.quote"} <= set(missing)
@@ -149,6 +150,7 @@ def test_missing_macros_and_primitives_are_named_together(tmp_path: Path) -> Non
     assert set(missing) == {
         *(f"primitives.{name}" for name in dropped),
         *(f"in_place.{name}" for name in dropped),
+        *(f"scalar.{name}" for name in dropped),
         "reductions.sum",
         "macro HiddenError",
     }

@@ -360,6 +360,8 @@ def test_check_run_compares_with_the_reference(capsys: Captured) -> None:
         [],
         ["build"],
         ["check"],
+        ["new"],
+        ["new", "net", "--template"],
         ["--colour", "net.json"],
         ["net.json", "--forc"],
         ["net.json", "-o"],
@@ -373,7 +375,8 @@ def test_wrong_arguments_exit_2_with_the_usage(
 ) -> None:
     first, usage = refusal_of(*arguments, capsys=capsys).splitlines()
     assert first.startswith("bpcompile: ")
-    command = arguments[0] if arguments[:1] in (["build"], ["check"]) else "SPEC"
+    named = arguments[:1] in (["build"], ["check"], ["new"])
+    command = arguments[0] if named else "SPEC"
     assert usage.startswith(f"usage: bpcompile {command} ")
     assert usage.endswith(" (see bpcompile --help)")
 
@@ -386,7 +389,7 @@ def test_wrong_arguments_exit_2_with_the_usage(
         (["target"], 'no command "target"; did you mean "targets"?'),
         (
             ["compile", "net.json"],
-            'no command "compile" (one of: build, check, targets)',
+            'no command "compile" (one of: build, check, new, schema, targets)',
         ),
         (
             ["net.json", "-o", "a.py", "my ring.json"],
@@ -395,6 +398,8 @@ def test_wrong_arguments_exit_2_with_the_usage(
         ),
         (["check", "a.json", "b.json"], "check takes one SPEC; run it once for each"),
         (["targets", "net.json"], 'targets takes no arguments, got "net.json"'),
+        (["schema", "net.json"], 'schema takes no arguments, got "net.json"'),
+        (["new", "a", "b"], 'new takes one NAME, got "b" too'),
         (["net.json", "--forc"], 'unknown option "--forc"'),
         (
             ["net.json", "--set", "cost", "=", "quadratic"],
@@ -458,7 +463,8 @@ def test_missing_spec(capsys: Captured) -> None:
 
 def test_version_and_help(capsys: Captured) -> None:
     assert output_of("--version", capsys=capsys) == f"bpcompile {__version__}\n"
-    for arguments in (["--help"], ["-h"], ["check", "--help"], ["targets", "-h"]):
+    for command in ([], ["check"], ["new"], ["schema"], ["targets"]):
+        arguments = [*command, "-h" if command else "--help"]
         text = output_of(*arguments, capsys=capsys)
         assert text.startswith("usage: \nbpcompile SPEC ")
 

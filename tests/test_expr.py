@@ -71,6 +71,7 @@ ORACLE: dict[str, Callable[..., Any]] = {
     "sqrt": mpmath.sqrt,
     "abs": lambda a: a * _sign(a),
     "sign": _sign,
+    "floor": lambda a: mpmath.floor(mpmath.re(a)),
     "max": _choose(lambda a, b: a > b),
     "min": _choose(lambda a, b: a < b),
     "where": lambda c, a, b: a if mpmath.re(c) else b,
@@ -92,8 +93,8 @@ def points(primitive: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     if primitive == "pow":
         return [(v, n) for v in values for n in (2.0, 3.0, 0.5) if v.real > 0]
     arity = PRIMITIVES[primitive].derivatives.__code__.co_argcount
-    if primitive in ("sign", "lt", "le", "gt", "ge"):
-        arity = 1 if primitive == "sign" else 2
+    if primitive in ("sign", "floor", "lt", "le", "gt", "ge"):
+        arity = 1 if primitive in ("sign", "floor") else 2
     if arity == 1:
         low = {"log1p": -1.0}.get(primitive, 0.0 if primitive in POSITIVE else -99)
         return [(v,) for v in values if v.real > low]

@@ -20,6 +20,7 @@ from bpcompile.operators import (
     INITIALIZERS,
     OPTIMIZERS,
     SCALINGS,
+    SCHEDULES,
 )
 
 FOLDER = Path(__file__).parent / "messages"
@@ -95,7 +96,7 @@ def test_too_many_layers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_names_in_other_tools_are_those_of_kinds_that_exist() -> None:
-    registries = (ACTIVATIONS, COSTS, INITIALIZERS, OPTIMIZERS, SCALINGS)
+    registries = (ACTIVATIONS, COSTS, INITIALIZERS, OPTIMIZERS, SCALINGS, SCHEDULES)
     kinds = {kind for registry in registries for kind in registry}
     assert set(meant._KINDS.values()) <= kinds | {"float32", "float64"}
     assert meant.meant_kind("MSE", COSTS) == "quadratic"

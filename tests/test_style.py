@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from random_specs import minimal
 from support import SPECS, TARGETS, spec_of, text_of
 
 from bpcompile import load_spec
+from bpcompile.operators import SCHEDULES
 
 RELU = {"size": 5, "activation": "relu"}
 SOFTMAX = {"size": 3, "activation": "softmax"}
@@ -19,6 +21,9 @@ NORMAL = {"size": 2, "activation": "identity", "initializer": "standard_normal"}
 UNIFORM = {"kind": "uniform", "low": -1.2345678901234567, "high": 1e-30}
 ORTHOGONAL = {"kind": "orthogonal", "gain": 1.4142135623730951}
 DECAY = {"regularization": {"l2": 1.0}}
+STOPPING = {"early_stopping": {"patience": 3}}
+HALVING = {"schedule": "halve_on_plateau"}
+HALF = {"validation_fraction": 0.5}
 
 #: A spec for each branch that a template has; texts around the length of a line.
 VARIANTS = {
@@ -112,6 +117,48 @@ VARIANTS = {
     "nothing_drawn": {
         "layers": [3, {"size": 2, "initializer": "zeros", "bias_initializer": "zeros"}],
         "cost": "quadratic",
+    },
+    "stopping": {"layers": [3, 2], "cost": "quadratic", "hyperparameters": STOPPING},
+    "stopping_one": {
+        "layers": [{"size": 3, "scaling": "standardize"}, 1],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            **STOPPING,
+            **HALF,
+            **DECAY,
+            "schedule": {"kind": "halve_on_plateau", "monitor": "cost", "warmup": 2},
+            "class_weights": [1, 2],
+        },
+    },
+    "stopping_value": {
+        "layers": [3, IDENTITY],
+        "cost": "quadratic",
+        "task": "regression",
+        "hyperparameters": {**STOPPING, **HALVING, **HALF},
+    },
+    "halving": {"layers": [3, 2], "cost": "quadratic", "hyperparameters": HALVING},
+    "halving_value": {
+        "layers": [{"size": 3, "scaling": "min_max"}, IDENTITY],
+        "cost": "quadratic",
+        "task": "regression",
+        "hyperparameters": HALVING,
+    },
+    "held_out": {"layers": [3, 2], "cost": "quadratic", "hyperparameters": HALF},
+    "class_weights": {
+        "layers": [3, {**SOFTMAX, "size": 30}],
+        "cost": LIKELY,
+        "hyperparameters": {"class_weights": [1.5] * 30},
+    },
+    **{
+        f"{kind}_by_{unit}_{warmup}": {
+            "layers": [3, 2],
+            "cost": "quadratic",
+            "hyperparameters": {
+                "schedule": {**minimal(entry), "unit": unit, "warmup": warmup}
+            },
+        }
+        for kind, entry in SCHEDULES.items()
+        for unit, warmup in (("epoch", 0), ("step", 3))
     },
 }
 

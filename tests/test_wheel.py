@@ -76,7 +76,9 @@ def test_wheel_holds_the_package_and_the_templates(tmp_path: Path) -> None:
         for path in (ROOT / "templates").rglob("*")
         if path.is_file()
     }
-    assert held == package | templates | {"bpcompile/py.typed"}
+    starts = {str(p.relative_to(ROOT)) for p in ROOT.glob("bpcompile/starts/*.json")}
+    assert starts
+    assert held == package | templates | starts | {"bpcompile/py.typed"}
 
 
 def test_installed_wheel_compiles_and_what_it_compiles_trains(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bpcompile.operators import INITIALIZERS, REGULARIZERS, SCALINGS
 from bpcompile.operators.entry import label_values
+from bpcompile.operators.training import UNIFORM_DRAWS
 from bpcompile.reference.randomness import (
     BIASES,
     WEIGHTS,
@@ -88,7 +89,7 @@ def _draws(
     """What an initializer makes its values from: a number for each, row by row."""
     entry = INITIALIZERS[chosen.kind]
     draws: Iterator[float] = repeat(0.0)
-    if entry.draws == "uniform":
+    if entry.draws == UNIFORM_DRAWS:
         draws = uniform_stream(seed, stream, number)
     elif entry.draws:
         draws = normal_stream(seed, stream, number)
