@@ -4,7 +4,7 @@ EXTRAS ?= test
 BIN := .venv/bin
 DEMO := build/demo
 
-.PHONY: demo test lint goldens docs bench clean
+.PHONY: demo test lint goldens docs bench reproduce clean
 
 demo: .venv/demo
 	@mkdir -p $(DEMO)
@@ -29,6 +29,13 @@ docs: .venv/$(EXTRAS)
 
 bench: .venv/bench
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python bench/steps.py
+
+# DATA is a folder with MNIST or an .npz; RUNS='ch1_* ch5_1_hidden', SCALE and EPOCHS
+# choose less than all of the book, SEED another run of it.
+reproduce: .venv/demo
+	@$(BIN)/python bench/reproduce.py '$(or $(DATA),$(error give DATA=folder, with the files of MNIST or an .npz))' \
+		$(RUNS:%='%') $(if $(SCALE),--scale $(SCALE)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
+		$(if $(SEED),--seed $(SEED))
 
 # One stamp per set of extras; a changed pyproject.toml installs again.
 .venv/demo: pyproject.toml

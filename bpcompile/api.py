@@ -10,7 +10,7 @@ from bpcompile.render import render
 from bpcompile.source import Document, read_file
 from bpcompile.spec import NetworkSpec
 from bpcompile.target import default_target_name, load_target
-from bpcompile.validate import validate
+from bpcompile.validate import validate, warnings
 
 
 def load_document(spec: str | Path, overrides: Iterable[str] = ()) -> Document:
@@ -35,6 +35,18 @@ def load_spec(spec: str | Path, overrides: Iterable[str] = ()) -> NetworkSpec:
     its place where it is wrong.
     """
     return validate(load_document(spec, overrides))
+
+
+def load_spec_with_warnings(
+    spec: str | Path, overrides: Iterable[str] = ()
+) -> tuple[NetworkSpec, list[str]]:
+    """The same with what the user should know of it, as texts to print.
+
+    Raises what `load_spec` raises.
+    """
+    document = load_document(spec, overrides)
+    found = validate(document)
+    return found, warnings(found, document)
 
 
 def compile_spec(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from bpcompile.plan import Plan
+    from bpcompile.spec import NetworkSpec
     from bpcompile.target import Target
 
 DONE, FINDING, MEND, OURS, INTERRUPTED, PIPE = 0, 1, 2, 3, 130, 141
@@ -120,7 +121,6 @@ def _build(options: argparse.Namespace) -> int:
 
 def _compiled(options: argparse.Namespace) -> dict[str, str]:
     """The text of every module, by its path."""
-    from bpcompile.api import load_spec
     from bpcompile.errors import UserError, printable
     from bpcompile.lower import lower
     from bpcompile.render import Renderer
@@ -129,7 +129,7 @@ def _compiled(options: argparse.Namespace) -> dict[str, str]:
     renderer = Renderer(target)
     texts: dict[str, str] = {}
     for spec in options.specs:
-        plan = lower(load_spec(spec, options.overrides))
+        plan = lower(_loaded(spec, options.overrides))
         path = _output_path(options.output, spec, plan, target)
         module, *beside = renderer.render(plan, options.library)
         if path in texts:
@@ -142,6 +142,16 @@ def _compiled(options: argparse.Namespace) -> dict[str, str]:
             stem = path.removesuffix(target.suffix)
             texts |= {stem + file.suffix: file.text for file in beside}
     return texts
+
+
+def _loaded(path: str, overrides: list[str]) -> NetworkSpec:
+    """A spec, with a word on stderr where there is something to know of it."""
+    from bpcompile.api import load_spec_with_warnings
+
+    spec, warnings = load_spec_with_warnings(path, overrides)
+    for warning in warnings:
+        complain(warning)
+    return spec
 
 
 def _target(options: argparse.Namespace) -> Target:
@@ -218,10 +228,8 @@ def _compared(path: str, text: str, show: bool) -> bool:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from bpcompile.api import load_spec
-
     target = _target(options)
-    spec = load_spec(options.specs[0], options.overrides)
+    spec = _loaded(options.specs[0], options.overrides)
     if options.resolved:
         import json
 

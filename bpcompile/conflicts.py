@@ -22,11 +22,17 @@ MAX_PARAMETERS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Conflict:
-    """One mistake: `message` goes on where the path ends, `hint` is the way out."""
+    """One mistake: `message` goes on where the path ends, `hint` is the way out.
+
+    span    of the text at the path, the whole of it if None
+    key     the key there is meant, not its value
+    """
 
     path: Path
     message: str
     hint: str
+    span: tuple[int, int] | None = None
+    key: bool = False
 
 
 def conflicts(spec: NetworkSpec) -> Iterator[Conflict]:

@@ -121,12 +121,13 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     return folded[found[0]] if found else None
 
 
-def format_error(error: SpecError) -> str:
+def format_error(error: SpecError, severity: str = "error") -> str:
     """The lines of an error, without a line end: `file:line:column: error[code]:
     message; hint`, then the source line with carets under the place, unless blank."""
     place = error.place
     message = f"{error.message}; {error.hint}" if error.hint else error.message
-    head = f"{place.file}:{place.line}:{place.column}: error[{error.code}]: {message}"
+    where = f"{place.file}:{place.line}:{place.column}"
+    head = f"{where}: {severity}[{error.code}]: {message}"
     if not place.text.strip():
         return printable(head)
     source, offset, width = _excerpt(place)

@@ -282,7 +282,7 @@ def _spell(
     for place, arg in enumerate(expr.args):
         text, binding = _spell(arg, spelling, names)
         equal = place > 0 or own not in (ADD, MUL)
-        loose = binding < own or (binding == own and equal)
+        loose = binding < own or (binding == own != _ATOM and equal)
         texts.append(f"({text})" if own and loose else text)
     if all(_WORD.fullmatch(text) for text in texts):
         form = spelling.get(f"tight {expr.primitive}", form)

@@ -75,9 +75,16 @@ class OneOf:
             for kind, entry in self.registry.items()
         }
         union = core_schema.tagged_union_schema(choices, discriminator="kind")
-        return core_schema.no_info_before_validator_function(
+        full = core_schema.no_info_before_validator_function(
             lambda value: {"kind": value} if isinstance(value, str) else value,
             core_schema.no_info_after_validator_function(self._chosen, union),
+        )
+        # A kind of the spec's own has been chosen before, as no registry has it.
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, choose: (
+                value if isinstance(value, Operator) else choose(value)
+            ),
+            full,
         )
 
     def _chosen(self, value: dict[str, Any]) -> Operator:
@@ -155,6 +162,8 @@ def normalised(value: Any, complete: bool = False) -> Any:
         return value.normalised(complete)
     if isinstance(value, tuple):
         return [normalised(item, complete) for item in value]
+    if isinstance(value, dict):
+        return {key: normalised(item, complete) for key, item in value.items()}
     if not isinstance(value, Section):
         return value
     found = {}

@@ -6,8 +6,10 @@ from bpcompile import lower_training
 from bpcompile.expr import BOOK, Const, Var, spell, substitute
 from bpcompile.lower_operators import (
     added,
+    gradient_body,
     kinks_in_words,
     named_derivative,
+    named_gradient,
     reads_z,
     special_functions,
 )
@@ -140,7 +142,7 @@ class _Lowering:
         for entry in self.steps.activations.values():
             for function in self._activation_functions(entry):
                 functions[function.name] = function
-        for function in (self._cost_function(), *self._fused_functions()):
+        for function in (*self._cost_functions(), *self._fused_functions()):
             functions[function.name] = function
         bodies = [self._error_body(), *(f.body for f in functions.values())]
         return *special_functions(bodies), *functions.values()
@@ -159,7 +161,7 @@ class _Lowering:
             return []
         functions = [
             Function(
-                entry.kind,
+                entry.function,
                 "activation",
                 ("z",),
                 entry.body,
@@ -167,6 +169,7 @@ class _Lowering:
                 kinks_in_words(entry),
                 reads_z(entry),
                 entry.overflows,
+                entry.masks,
             )
         ]
         prime = named_derivative(entry)
@@ -179,12 +182,14 @@ class _Lowering:
                     prime.reads,
                     entry.way_back,
                     f"{entry.symbol}'(z) = {book}",
+                    overflows=entry.overflows_back,
+                    masks=entry.masks,
                 )
             )
         if not entry.elementwise and not self.fused:
             functions.append(
                 Function(
-                    f"{entry.kind}_vjp",
+                    f"{entry.function}_vjp",
                     "derivative",
                     ("g", "a"),
                     entry.vjp,
@@ -193,13 +198,40 @@ class _Lowering:
             )
         return functions
 
+    def _cost_functions(self) -> list[Function]:
+        functions = [self._cost_function()]
+        named = None if self.fused else named_gradient(self.cost)
+        if named:
+            functions.append(
+                Function(
+                    named.function,
+                    "derivative",
+                    named.reads,
+                    gradient_body(self.cost),
+                    f"∂C/∂a of {self.cost.symbol}, for each output",
+                    self.cost.kink,
+                    keeps=True,
+                    overflows=self.cost.overflows,
+                    masks=self.cost.masks,
+                )
+            )
+        return functions
+
     def _cost_function(self) -> Function:
         formula = self.cost.formula
         if self.fused is None:
             text = f"{formula}, before the sum over the outputs"
-            return Function(self.cost.kind, "cost", ("a", "y"), self.cost.body, text)
+            return Function(
+                self.cost.function,
+                "cost",
+                ("a", "y"),
+                self.cost.body,
+                text,
+                overflows=self.cost.overflows,
+                masks=self.cost.masks,
+            )
         return Function(
-            f"{self.cost.kind}_of_{self.output.kind}",
+            f"{self.cost.function}_of_{self.output.kind}",
             "cost",
             ("z", "y"),
             self.fused.value,

@@ -102,7 +102,7 @@ class ForwardSteps:
         names, entry = self.names[index], self.activations[index]
         up = superscript(index)
         right = f"z{up}" if entry.is_identity else f"{entry.symbol}(z{up})"
-        function = "" if entry.is_identity else entry.kind
+        function = "" if entry.is_identity else entry.function
         return Activate(index, f"a{up} = {right}", function, self._z(index), names.a)
 
     def _weighted_input(self, index: int, below: Tensor, z: Tensor) -> WeightedInput:

@@ -20,13 +20,15 @@ from bpcompile.expr import (
     variables,
 )
 from bpcompile.fields import Operator
-from bpcompile.operators.entry import Activation, Body, Cost, FusedError
+from bpcompile.operators.entry import Activation, Body, Cost, FusedError, Map
 from bpcompile.operators.special import SPECIAL
 from bpcompile.plan import Function
 from bpcompile.steps import Call, ErrorStep, Tensor
 
 #: A derivative of more operations than this becomes a function of its own.
 MOST_INLINE = 2
+#: The same of a cost's, which stands in one line only.
+MOST_INLINE_OF_COST = 4
 
 
 class _Filling:
@@ -124,13 +126,32 @@ def named_derivative(entry: Activation) -> Call | None:
         return None
     if operations(entry.derivative) <= MOST_INLINE and not entry.beforehand:
         return None
-    read = {v.name for s in entry.way_back for v in variables(s.value)}
-    return Call(f"{entry.kind}_prime", tuple(name for name in "za" if name in read))
+    read = _read(entry.way_back)
+    names = tuple(name for name in "za" if name in read)
+    return Call(f"{entry.function}_prime", names)
+
+
+def named_gradient(cost: Cost) -> Call | None:
+    """∂C/∂a as a function of its own where it is more than one line should hold."""
+    if operations(cost.gradient) <= MOST_INLINE_OF_COST and not cost.beforehand:
+        return None
+    read = _read(gradient_body(cost))
+    names = tuple(name for name in "ay" if name in read)
+    return Call(f"{cost.function}_gradient", names)
+
+
+def gradient_body(cost: Cost) -> Body:
+    """∂C/∂a in statements."""
+    return *cost.beforehand, Map("gradient", cost.gradient)
+
+
+def _read(body: Body) -> set[str]:
+    return {v.name for statement in body for v in variables(statement.value)}
 
 
 def reads_z(entry: Activation) -> bool:
     """Whether the way back reads z; else a may take its place in memory."""
-    return any(v.name == "z" for s in entry.way_back for v in variables(s.value))
+    return "z" in _read(entry.way_back)
 
 
 def special_functions(bodies: Iterable[Body]) -> list[Function]:

@@ -17,6 +17,7 @@ from bpcompile.lower_initial import initial, initial_formula
 from bpcompile.lower_operators import (
     consumed,
     named_derivative,
+    named_gradient,
     resolved_cost,
     times,
 )
@@ -145,29 +146,36 @@ class LayerSteps(ForwardSteps):
         names, entry = self.names[self.depth], self.activations[self.depth]
         value = self.fused.error if self.fused else self.cost.gradient
         prime = through = None
+        gradient = None if self.fused else named_gradient(self.cost)
+        if gradient:
+            value = Var("g")
         if not self.fused and entry.elementwise:
             value, prime = self._through(self.depth, value)
         elif not self.fused:
-            through = Call(f"{entry.kind}_vjp", ("a",))
+            through = Call(f"{entry.function}_vjp", ("a",))
         elif self.fused.through:
-            through = Call(f"{self.cost.kind}_error_of_{entry.kind}", ("y",))
+            function = f"{self.cost.function}_error_of_{entry.function}"
+            through = Call(function, ("y",))
         return OutputError(
             self.depth,
             self._output_formula(),
             value,
             prime,
             through,
-            self._operands(self.depth, value, prime, through),
+            self._operands(self.depth, value, gradient, prime, through),
             names.delta,
+            gradient=gradient,
         )
 
     def _output_formula(self) -> str:
         """BP1 in the book's words, then what this network makes of it."""
         entry, up = self.activations[self.depth], superscript(self.depth)
         in_book = {"a": f"a{up}", "z": f"z{up}"}
-        gradient = spell(self.cost.gradient, BOOK, in_book)
+        named = named_gradient(self.cost)
+        gradient = "" if named else spell(self.cost.gradient, BOOK, in_book)
         if entry.derivative == Const(1):
-            return f"δ{up} = ∇ₐC = {gradient}, as a{up} = z{up}"
+            equal = f" = {gradient}" if gradient else ""
+            return f"δ{up} = ∇ₐC{equal}, as a{up} = z{up}"
         bp1 = f"δ{up} = ∇ₐC ⊙ {entry.symbol}'(z{up})"
         if entry.derivative is None:
             bp1 = f"δ{up} = (∂a{up}/∂z{up})ᵀ ∇ₐC"
@@ -175,7 +183,9 @@ class LayerSteps(ForwardSteps):
             left = spell(self.fused.left or self.fused.error, BOOK, in_book)
             return f"{bp1}; {self.fused.reason}, leaving {left}"
         prime = self._prime(self.depth)
-        return f"{bp1}, where ∇ₐC = {gradient}" + (f", {prime}" if prime else "")
+        where = [f"∇ₐC = {gradient}"] if gradient else []
+        where += [prime] if prime else []
+        return bp1 + (f", where {', '.join(where)}" if where else "")
 
     def _hidden_error(self, index: int) -> HiddenError:
         names, above = self.names[index], self.names[index + 1]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -14,8 +15,17 @@ from bpcompile.operators.entry import Entry
 from bpcompile.sections import InputLayer, Layer, Stack
 from bpcompile.spec import NetworkSpec, Path
 
-#: A section's class, the layers, a choice of operators, one operator; None: a scalar.
-Held: TypeAlias = type[BaseModel] | Stack | OneOf | Entry | None
+
+@dataclass(frozen=True)
+class Named:
+    """Sections of one class under names that the user chooses."""
+
+    section: type[BaseModel]
+
+
+#: A section's class, the layers, sections by name, a choice of operators, one operator;
+#: None: a scalar.
+Held: TypeAlias = type[BaseModel] | Stack | Named | OneOf | Entry | None
 
 #: What other tools call the same thing.
 _ABBREVIATIONS: Mapping[str, str] = {
@@ -198,6 +208,8 @@ def key_elsewhere(word: str) -> tuple[str, str] | None:
 def _inside(held: Held, part: str | int) -> Held:
     if isinstance(held, Stack):
         return InputLayer if part == 0 else Layer
+    if isinstance(held, Named):
+        return held.section
     if not isinstance(held, type) or part not in held.model_fields:
         return None
     field = held.model_fields[str(part)]
@@ -205,6 +217,8 @@ def _inside(held: Held, part: str | int) -> Held:
         if isinstance(known, Stack | OneOf):
             return known
     section: Any = field.annotation
+    if get_origin(section) is dict:
+        return Named(get_args(section)[1])
     is_section = isinstance(section, type) and issubclass(section, BaseModel)
     return section if is_section else None
 
@@ -218,5 +232,7 @@ def _sections(
         if isinstance(held, Stack):
             yield "in a layer after the first", Layer
             yield "in the first layer", InputLayer
+        elif isinstance(held, Named):
+            yield from _sections(held.section, f"one of {prefix}.{name}")
         elif isinstance(held, type):
             yield from _sections(held, f"{prefix}.{name}" if prefix else name)

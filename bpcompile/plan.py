@@ -21,6 +21,7 @@ class Function:
     parameters  the arrays it takes; an in-place target writes over the first
     keeps       the first is read again later, so the result goes to an array beside
     overflows   exp may pass infinity on the way to a right result
+    masks       a branch that is not taken may have no value
     """
 
     name: str
@@ -31,6 +32,7 @@ class Function:
     note: str = ""
     keeps: bool = False
     overflows: bool = False
+    masks: bool = False
 
     @property
     def result(self) -> str:

@@ -108,6 +108,7 @@ def environment(target: Target) -> Environment:
         listed=words.listed,
         call=words.call,
         literal=words.literal,
+        docstring=words.docstring,
         in_place=words.in_place,
         assign=words.assign,
         rule=_rule,
@@ -162,6 +163,17 @@ def _book(value: Expr, names: Mapping[str, str]) -> str:
 def _rule(title: str) -> str:
     """The title of a section, drawn out to a rule of 80 columns."""
     return f"---- {title} ".ljust(78, "-")
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of a docstring, broken between words."""
+    lines = ["   "]
+    for word in text.split(" "):
+        # The quotes that close it would join a text of one line.
+        if len(lines[-1]) + 1 + len(word) > LINE - 3:
+            lines.append("   ")
+        lines[-1] += f" {word}"
+    return lines
 
 
 class _Words:
@@ -264,14 +276,25 @@ class _Words:
         lines = _clauses(text, LINE - len(sign), "     ")
         return "\n".join(sign + line for line in lines)
 
-    def literal(self, text: str, room: int) -> str:
+    def docstring(self, said: str, note: str) -> str:
+        """Of a function: on one line if it fits, else the note on lines of its own."""
+        line = f'    """{said}{"; " if note else ""}{note}."""'
+        if len(line) <= LINE:
+            return line
+        lines = [
+            *_wrapped(f'"""{said}.'),
+            *(["", *_wrapped(f"{note}.")] if note else []),
+        ]
+        return "\n".join([*lines, '    """'])
+
+    def literal(self, text: str, room: int, indent: str = "") -> str:
         """The one place where free text becomes code: ASCII, every risk escaped.
 
         On one line if it fits in `room` columns, else in parts of at most `width`
-        columns between `open` and `close`.
+        columns between `open` and `close`, all of them indented.
         """
         rules = self.settings["literal"]
-        quote, width = rules["quote"], rules["width"]
+        quote, width = rules["quote"], rules["width"] - len(indent)
         parts = [""]
         for character in text:
             written = self._escaped(character)
@@ -281,8 +304,8 @@ class _Words:
         quoted = [f"{quote}{part}{quote}" for part in parts]
         if len(quoted) == 1 and len(quoted[0]) <= room:
             return quoted[0]
-        lines = "".join(f"    {part}\n" for part in quoted)
-        return f"{rules['open']}\n{lines}{rules['close']}"
+        lines = "".join(f"{indent}    {part}\n" for part in quoted)
+        return f"{rules['open']}\n{lines}{indent}{rules['close']}"
 
     def _escaped(self, character: str) -> str:
         rules = self.settings["literal"]

@@ -66,7 +66,7 @@ class Layer(Section):
     optional: ClassVar[frozenset[str]] = frozenset({"dropout"})
 
     size: Size
-    activation: Annotated[Operator, OneOf(ACTIVATIONS)] = Field(
+    activation: Annotated[Operator, OneOf(ACTIVATIONS, "activations")] = Field(
         default=Operator("sigmoid"), description="σ in a = σ(z)"
     )
     initializer: Annotated[Operator, OneOf(INITIALIZERS)] = Field(

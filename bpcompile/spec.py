@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,6 +16,7 @@ from bpcompile.conflicts import conflicts
 from bpcompile.fields import OneOf, Operator, Section, normalised, whole
 from bpcompile.operators import ACTIVATIONS, COSTS
 from bpcompile.operators.entry import Activation, Cost
+from bpcompile.own import Own, OwnOperators, chosen_own
 from bpcompile.sections import Hyperparameters, InputLayer, Layer, Stack
 
 MAX_DESCRIPTION = 2_000
@@ -29,6 +32,8 @@ class NetworkSpec(Section):
     docs/spec.md has the language. Raises pydantic.ValidationError where it is built
     from something invalid.
     """
+
+    optional: ClassVar[frozenset[str]] = frozenset({"operators"})
 
     version: Annotated[Literal[1], BeforeValidator(whole)] = Field(
         default=1, description="of this language"
@@ -51,8 +56,11 @@ class NetworkSpec(Section):
     layers: Annotated[tuple[InputLayer, Layer, *tuple[Layer, ...]], Stack()] = Field(
         description="the input, then every layer with neurons"
     )
-    cost: Annotated[Operator, OneOf(COSTS)] = Field(
+    cost: Annotated[Operator, OneOf(COSTS, "costs")] = Field(
         description="C_x, the cost of one example: the sum over the output neurons"
+    )
+    operators: OwnOperators = Field(
+        default=OwnOperators(), description="activations and costs of the spec's own"
     )
     hyperparameters: Hyperparameters = Field(
         default=Hyperparameters(), description="how the network is trained"
@@ -64,9 +72,16 @@ class NetworkSpec(Section):
         description="where an editor finds the schema of specs",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _own_kinds(cls, value: Any) -> Any:
+        """Kinds of the spec's own chosen as such: no registry has them."""
+        return chosen_own(value) if isinstance(value, dict) else value
+
     @model_validator(mode="after")
     def _rules(self) -> NetworkSpec:
-        found = tuple(conflicts(self))
+        # Of operators that are wrong nothing more can be said.
+        found = self.own.mistakes or tuple(conflicts(self))
         if found:
             raise PydanticCustomError(
                 "conflict",
@@ -75,15 +90,27 @@ class NetworkSpec(Section):
             )
         return self
 
+    @cached_property
+    def own(self) -> Own:
+        """The operators of the spec's own, with what is to be said of them."""
+        if self.operators == OwnOperators():
+            return Own()
+        # Loaded here, because most specs have none.
+        from bpcompile.formula import own_operators
+
+        return own_operators(self.operators, self.dtype)
+
     @property
     def activations(self) -> Mapping[str, Activation]:
         """Every activation that a layer of this spec may name."""
-        return ACTIVATIONS
+        own = self.own.activations
+        return ChainMap(own, ACTIVATIONS) if own else ACTIVATIONS
 
     @property
     def costs(self) -> Mapping[str, Cost]:
         """Every cost that this spec may name."""
-        return COSTS
+        own = self.own.costs
+        return ChainMap(own, COSTS) if own else COSTS
 
     @property
     def output_activation(self) -> Activation:
@@ -103,13 +130,15 @@ class NetworkSpec(Section):
 
     def normalised(self) -> dict[str, Any]:
         """The spec with every default filled in; what is off is left out."""
-        return self._with_its_task(normalised(self))
+        return self._with_what_follows(normalised(self))
 
     def resolved(self) -> dict[str, Any]:
         """The same with what is off, too: every key that the spec may have."""
-        return self._with_its_task(normalised(self, complete=True))
+        return self._with_what_follows(normalised(self, complete=True))
 
-    def _with_its_task(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_what_follows(self, found: dict[str, Any]) -> dict[str, Any]:
+        if found.get("operators"):
+            found["operators"] = self.own.normalised
         return {
             key: self.resolved_task if key == "task" else found[key]
             for key in type(self).model_fields

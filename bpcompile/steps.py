@@ -127,6 +127,7 @@ class ErrorStep(Step):
     value      δ over "a", "z", "y", "g" (what comes from above) and "r" (of dropout)
     prime      σ'(z) as a named function, where `value` still lacks it as a factor
     through    the named function that takes the value back through the Jacobian
+    gradient   the named function of ∇ₐC, which "g" is then
     operands   the array in which each variable stands
     consumes   the variables that no later step reads: their arrays are free
     """
@@ -137,6 +138,7 @@ class ErrorStep(Step):
     operands: tuple[tuple[str, Tensor], ...]
     result: Tensor
     consumes: tuple[str, ...] = field(default=(), kw_only=True)
+    gradient: Call | None = field(default=None, kw_only=True)
 
     @property
     def writes(self) -> tuple[Tensor, ...]:

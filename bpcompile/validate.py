@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from bpcompile import __version__
-from bpcompile.errors import MAX_QUOTED, SpecError, SpecErrors, quote
+from bpcompile.conflicts import Conflict
+from bpcompile.errors import MAX_QUOTED, SpecError, SpecErrors, format_error, quote
 from bpcompile.fields import OneOf
 from bpcompile.meant import Held, key_elsewhere, keys_of, meant_key, meant_kind, walk
 from bpcompile.operators.entry import Entry
+from bpcompile.own import own_kinds
 from bpcompile.sections import InputLayer, Layer, Stack
 from bpcompile.source import Document, pointer
 from bpcompile.spec import MAX_NAME, NAME, NetworkSpec, Path
@@ -38,13 +40,18 @@ class _Detail:
 
 @dataclass(frozen=True)
 class _Finding:
-    """What to say of it; `instead` is the path that an unknown key was meant for."""
+    """What to say of it; `instead` is the path that an unknown key was meant for.
+
+    span    of the text at the path that is meant; `key`: the key is, not its value
+    """
 
     code: str
     message: str
     hint: str = ""
     path: Path | None = None
     instead: Path | None = None
+    span: tuple[int, int] | None = None
+    key: bool = False
 
 
 def validate(document: Document) -> NetworkSpec:
@@ -55,7 +62,7 @@ def validate(document: Document) -> NetworkSpec:
         found = [
             finding
             for detail in failure.errors(include_url=False)
-            for finding in _translated(dict(detail))
+            for finding in _translated(dict(detail), document)
         ]
     # A misspelt key is one mistake, though the right one is missing then.
     instead = {finding.instead for finding in found if finding.instead}
@@ -66,13 +73,15 @@ def validate(document: Document) -> NetworkSpec:
     )
 
 
-def _translated(detail: dict[str, Any]) -> Iterator[_Finding]:
+def _translated(detail: dict[str, Any], document: Document) -> Iterator[_Finding]:
     context = detail.get("ctx", {})
     if detail["type"] == "conflict":
-        for conflict in context["conflicts"]:
-            yield _Finding("conflict", conflict.message, conflict.hint, conflict.path)
+        yield from map(_of_conflict, context["conflicts"])
         return
     path, holder, held = walk(detail["loc"])
+    if isinstance(held, OneOf) and held.own:
+        own = {kind: Entry(kind, "") for kind in own_kinds(document.value, held.own)}
+        held = replace(held, registry={**held.registry, **own})
     describe = _DESCRIBED.get(detail["type"], _other(detail["msg"]))
     finding = describe(_Detail(path, held, holder, detail["input"], context))
     yield _Finding(
@@ -84,11 +93,28 @@ def _translated(detail: dict[str, Any]) -> Iterator[_Finding]:
     )
 
 
+def _of_conflict(conflict: Conflict) -> _Finding:
+    code = "conflict" if conflict.path[:1] != ("operators",) else "formula"
+    message, hint, path = conflict.message, conflict.hint, conflict.path
+    return _Finding(code, message, hint, path, span=conflict.span, key=conflict.key)
+
+
+def warnings(spec: NetworkSpec, document: Document) -> list[str]:
+    """What the user should know of a valid spec: each a text as errors have, to print.
+
+    Its formulas may leave the range of the dtype somewhere.
+    """
+    found = (_error(document, _of_conflict(worry)) for worry in spec.own.worries)
+    return [format_error(error, "warning") for error in found]
+
+
 def _error(document: Document, finding: _Finding) -> SpecError:
     path = finding.path or ()
     if path[-1:] == ("kind",) and path not in document.marks:
         path = path[:-1]  # a string that is short for an object
-    place = document.place(path, key=finding.code == "unknown-key")
+    place = document.place(path, key=finding.key or finding.code == "unknown-key")
+    if finding.span:
+        place = document.place_within(path, *finding.span)
     message = f"{_shown(path) or 'the spec'} {finding.message}"
     return SpecError(pointer(path), place, finding.code, message, finding.hint)
 
@@ -129,6 +155,11 @@ def _unknown_kind(detail: _Detail) -> _Finding:
         message = f"is {quote(kind)}, expected a string"
         hint = _listed("", detail.held.registry)
         return _Finding("wrong-type", message, hint, path)
+    if kind in detail.held.registry:
+        # One of the spec's own, else it would have been found.
+        key = next(key for key in detail.value if key != "kind")
+        message = f"is not a parameter of {kind}"
+        return _Finding("unknown-key", message, "it has none", (*detail.path, key))
     return _unknown_word(kind, detail.held.registry, path)
 
 
@@ -225,6 +256,11 @@ def _too_long(detail: _Detail) -> _Finding:
     return _Finding("out-of-range", message)
 
 
+def _not_bounds(detail: _Detail) -> _Finding:
+    message = f"is {quote(detail.value)}, expected two bounds"
+    return _Finding("wrong-type", message, "such as [0, null]; null is no bound")
+
+
 def _other(message: str) -> Callable[[_Detail], _Finding]:
     def describe(detail: _Detail) -> _Finding:
         said = f"is {quote(detail.value)}: {message[:1].lower()}{message[1:]}"
@@ -251,6 +287,8 @@ _DESCRIBED: Mapping[str, Callable[[_Detail], _Finding]] = {
     "less_than_equal": _out_of_range("at most", "le"),
     "less_than": _out_of_range("less than", "lt"),
     "inexact": _inexact,
+    "bounds": _not_bounds,
+    "dict_type": _wrong_type("an object"),
     "string_pattern_mismatch": _not_a_name,
     "string_too_long": _too_long,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import sys
@@ -18,7 +19,8 @@ from support import difference, text_of
 
 from bpcompile import reference
 from bpcompile import render as renderer
-from bpcompile.operators import SCALINGS
+from bpcompile.operators import OPTIMIZERS, SCALINGS
+from bpcompile.reference.measures import mean_cost
 from bpcompile.render import environment
 from bpcompile.spec import NetworkSpec
 from bpcompile.target import load_target
@@ -129,14 +131,39 @@ class Rises(Exception):
 
 
 @dataclass(frozen=True)
+class Data:
+    """What a network is trained on, and what it is validated on if it must be."""
+
+    x: Array
+    y: Array
+    test: tuple[Array, Array] | None = None
+    weight: Array | None = None
+
+    def for_module(self) -> dict[str, Any]:
+        """The arguments of a module's `train`."""
+        x_test, y_test = self.test or (None, None)
+        given = {"x_test": x_test, "y_test": y_test, "sample_weight": self.weight}
+        return {"x": self.x, "y": self.y, **given}
+
+    def for_reference(self) -> dict[str, Any]:
+        """The arguments of the reference's."""
+        test = self.test and tuple(part.tolist() for part in self.test)
+        weight = None if self.weight is None else self.weight.tolist()
+        given = {"test": test, "sample_weight": weight}
+        return {"x": self.x.tolist(), "y": self.y.tolist(), **given}
+
+
+@dataclass(frozen=True)
 class Settled:
     """A spec at a learning rate at which the reference's cost does not rise.
 
-    drawn: how often the rate was drawn again; training: the reference's run.
+    drawn: how often the rate was drawn again; falls: whether the cost does not rise, or
+    is at least finite where no rate might help; training: the reference's run.
     """
 
     spec: NetworkSpec
     drawn: int
+    falls: bool
     training: reference.Training
 
 
@@ -147,23 +174,44 @@ def epochs_for(spec: NetworkSpec, n: int, steps: int = 50) -> int:
 
 
 def settled(
-    spec: NetworkSpec, x: Array, y: Array, epochs: int, rng: np.random.Generator
+    spec: NetworkSpec, data: Data, epochs: int, rng: np.random.Generator
 ) -> Settled:
     """The spec and the reference's training, the learning rate redrawn as need be.
 
     Each new rate is drawn between a tenth and a half of the last, so that one is found
-    quickly: a small enough step along the gradient never raises the total cost.
+    quickly: a small enough step along the gradient never raises the total cost. Where
+    steps go another way, the first finite run does once `STRICT` rates have not.
     """
-    rate = spec.hyperparameters.learning_rate
-    for drawn in range(100):
+    first = spec.hyperparameters.learning_rate
+    tries = itertools.accumulate(
+        range(100), lambda rate, _: rate * rng.uniform(0.1, 0.5), initial=first
+    )
+    rates = list(itertools.islice(tries, 100))
+    for drawn, rate in enumerate(rates[: None if descends(spec) else STRICT]):
         tried = at_rate(spec, rate)
-        try:
-            run = _checked_training(tried, x, y, epochs, both=drawn < STRICT)
-        except (Rises, OverflowError, ValueError):
-            rate *= rng.uniform(0.1, 0.5)
-        else:
-            return Settled(tried, drawn, run)
+        with contextlib.suppress(Rises, OverflowError, ValueError):
+            run = _falling(tried, data, epochs, both=drawn < STRICT)
+            return Settled(tried, drawn, True, run)
+    for drawn, rate in enumerate(rates):
+        tried = at_rate(spec, rate)
+        with contextlib.suppress(OverflowError, ValueError):
+            run = reference.train(tried, epochs=epochs, **data.for_reference())
+            if np.isfinite(run.costs).all():
+                return Settled(tried, drawn, False, run)
     raise AssertionError(f"no learning rate is small enough for {spec.normalised()}")
+
+
+def descends(spec: NetworkSpec) -> bool:
+    """Whether a small enough step goes down the cost that is watched.
+
+    Not after dropout, which goes down that of another network; nor where max_norm moves
+    weights as far as it must; nor where an optimizer keeps a state, which may be a
+    velocity, or a rate for each number that turns the step away from the gradient.
+    """
+    hyper = spec.hyperparameters
+    drops = any(layer.dropout for layer in spec.layers)
+    state = OPTIMIZERS[hyper.optimizer.kind].state
+    return not (drops or state or hyper.regularization.max_norm)
 
 
 def at_rate(spec: NetworkSpec, rate: float) -> NetworkSpec:
@@ -172,22 +220,31 @@ def at_rate(spec: NetworkSpec, rate: float) -> NetworkSpec:
     return spec.model_copy(update={"hyperparameters": hyper})
 
 
-def _checked_training(
-    spec: NetworkSpec, x: Array, y: Array, epochs: int, both: bool
+def _falling(
+    spec: NetworkSpec, data: Data, epochs: int, both: bool
 ) -> reference.Training:
     """The reference's run; Rises as soon as an epoch ends above the one before.
 
-    Watched is the total cost, and the mean cost too if `both`: L2 may well raise that
-    at any rate.
+    Watched is the total cost, and the mean cost too if `both`: a penalty may well raise
+    that at any rate. Either weighs the examples as training does.
     """
-    rows, targets = x.tolist(), y.tolist()
+    given = data.for_reference()
+    fraction = spec.hyperparameters.validation_fraction
+    n = len(data.x)
+    out = reference.held_out(n, fraction, spec.hyperparameters.seed) if fraction else ()
+    rows, targets = ([given[k][i] for i in range(n) if i not in out] for k in "xy")
     scaling = reference.fit_scaling(spec, rows)
+    weights = reference.class_weights(spec, targets)
+    if given["sample_weight"]:
+        kept = [w for i, w in enumerate(given["sample_weight"]) if i not in out]
+        weights = [w * c for w, c in zip(kept, weights, strict=True)]
     last = -(-len(rows) // spec.hyperparameters.mini_batch_size) - 1
-    measures = (reference.total_cost, reference.cost)[: 1 + both]
 
     def costs(parameters: dict[str, Any]) -> Array:
         point = (spec, parameters, rows, targets, scaling)
-        return np.array([measure(*point) for measure in measures])
+        mean = mean_cost(*point, weights).real
+        total = mean + reference.total_cost(*point) - reference.cost(*point)
+        return np.array([total, mean][: 1 + both])
 
     before = [costs(reference.initial_parameters(spec))]
 
@@ -198,4 +255,4 @@ def _checked_training(
                 raise Rises
             before.append(now)
 
-    return reference.train(spec, rows, targets, epochs, on_step=watch)
+    return reference.train(spec, epochs=epochs, on_step=watch, **given)

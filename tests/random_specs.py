@@ -6,6 +6,7 @@ Nothing here lists an operator, so a new entry is drawn without a change.
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from bpcompile.operators import (
     OPTIMIZERS,
     REGULARIZERS,
     SCALINGS,
+    SCHEDULES,
 )
 from bpcompile.operators.entry import Entry, Parameter, Targets
 from bpcompile.spec import NetworkSpec
@@ -62,15 +64,23 @@ def outputs_for(cost: str) -> tuple[str, ...]:
 def minimal(entry: Entry) -> dict[str, Any]:
     """An operator as a spec gives it, with those parameters alone that it needs."""
     required = [p for p in entry.parameters if p.default is None]
-    return {"kind": entry.kind, **{p.name: _allowed(p) for p in required}}
+    return {"kind": entry.kind, **{p.name: _usual(p) for p in required}}
 
 
-def _allowed(parameter: Parameter) -> float:
-    """A number that a parameter takes: whole, small, within its bounds."""
-    if parameter.whole:
-        return int(parameter.at_least or 0) + 2
-    value = (parameter.above or 0.0) + 2.0
-    return value if parameter.at_most is None else min(value, parameter.at_most / 2)
+def _usual(parameter: Parameter) -> float | str:
+    """A value where there is no default: 2, or what is half way up to the bound."""
+    if parameter.words:
+        return parameter.words[0]
+    low, high = bounds(parameter)
+    value = 2 if low < 2 < high else (low + high) / 2
+    return int(value) if parameter.whole else value
+
+
+def bounds(parameter: Parameter) -> tuple[float, float]:
+    """Between which numbers a parameter lies, and perhaps on them."""
+    lows = [v for v in (parameter.above, parameter.at_least) if v is not None]
+    highs = [v for v in (parameter.below, parameter.at_most) if v is not None]
+    return max(lows, default=-math.inf), min(highs, default=math.inf)
 
 
 PAIRS = tuple((output, cost) for cost in COSTS for output in outputs_for(cost))
@@ -96,68 +106,101 @@ def spec_of_triple(hidden: str, output: str, cost: str, **rest: Any) -> NetworkS
 # ---- Specs -------------------------------------------------------------------------
 
 
-def _values(parameter: Parameter, largest: float) -> st.SearchStrategy[float]:
-    # Nearer 0 than the default, as bounds such as 1 for a momentum lie just beyond it.
+def _values(parameter: Parameter) -> st.SearchStrategy[Any]:
+    """Valid values of a size at which training still goes on."""
+    if parameter.words:
+        return st.sampled_from(parameter.words)
+    low, high = bounds(parameter)
+    if parameter.whole:
+        return st.integers(int(low), int(min(low + 4, high)))
+    # Below the default, as upper bounds such as 1 for a momentum lie just above it.
     if default := parameter.default:
-        return st.floats(*sorted((0.5 * default, default)))
-    return st.floats(0.5, largest).map(lambda value: (parameter.above or 0.0) + value)
+        assert not isinstance(default, str)
+        ends = sorted((0.5 * default, default))
+        return st.floats(*ends)
+    if low < 0:
+        return st.floats(-1.0, 1.0)
+    if high <= 1:
+        return st.floats(0.1, 0.9).map(lambda share: low + share * (high - low))
+    return st.floats(0.5, 300.0).map(lambda value: low + value)
 
 
 @st.composite
-def _operator(
-    draw: st.DrawFn,
-    registry: Mapping[str, Entry],
-    kinds: Any = None,
-    largest: float = 300.0,
-) -> Any:
+def _operator(draw: st.DrawFn, registry: Mapping[str, Entry], kinds: Any = None) -> Any:
     kind = draw(st.sampled_from(tuple(kinds or registry)))
     chosen: dict[str, Any] = {"kind": kind}
     for parameter in registry[kind].parameters:
         if parameter.default is None or draw(st.booleans()):
-            chosen[parameter.name] = draw(_values(parameter, largest))
+            chosen[parameter.name] = draw(_values(parameter))
     return kind if len(chosen) == 1 and draw(st.booleans()) else chosen
 
 
 @st.composite
-def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
-    """Any valid spec of 2 to 6 layers, each 1 to 6 wide, and of small numbers."""
-    widths = st.integers(1, 6)
+def _off_or(draw: st.DrawFn, values: st.SearchStrategy[Any], odds: int = 3) -> Any:
+    """None, or with these odds against it a value."""
+    return draw(values) if draw(st.integers(0, odds)) == odds else None
+
+
+@st.composite
+def _layers(draw: st.DrawFn, cost: str) -> list[Any]:
+    widths, drops = st.integers(1, 6), _off_or(st.floats(0.1, 0.7))
     depth = draw(st.integers(2, 6))
-    cost = draw(_operator(COSTS))
-    kind = cost if isinstance(cost, str) else cost["kind"]
-    layers: list[Any] = [{"size": draw(widths), "scaling": draw(_operator(SCALINGS))}]
+    scaling = draw(_operator(SCALINGS))
+    layers: list[Any] = [{"size": draw(widths), "scaling": scaling}]
     for index in range(2, depth + 1):
-        kinds = outputs_for(kind) if index == depth else HIDDEN
+        kinds = outputs_for(cost) if index == depth else HIDDEN
         activation = draw(_operator(ACTIVATIONS, kinds))
         chosen = activation if isinstance(activation, str) else activation["kind"]
         layers.append(
             {
                 "size": max(draw(widths), ACTIVATIONS[chosen].least_size),
                 "activation": activation,
-                # A large constant would leave every sigmoid flat.
-                "initializer": draw(_operator(INITIALIZERS, largest=1.0)),
-                "bias_initializer": draw(_operator(INITIALIZERS, largest=1.0)),
+                "initializer": draw(_operator(INITIALIZERS)),
+                "bias_initializer": draw(_operator(INITIALIZERS)),
             }
         )
-    hyperparameters = {
-        "learning_rate": 10.0 ** draw(st.floats(-2.0, 0.0)),
+    for layer in layers[:-1]:
+        layer["dropout"] = draw(drops) or 0.0
+    return layers
+
+
+@st.composite
+def _hyperparameters(draw: st.DrawFn, classes: int) -> dict[str, Any]:
+    """Any; with class weights where there are classes."""
+    regularization = {
+        name: draw(st.floats(0.0, 2.0)) for name in REGULARIZERS if draw(st.booleans())
+    }
+    limits = _off_or(st.floats(0.05, 5.0))
+    chosen: dict[str, Any] = {
+        "learning_rate": 10.0 ** draw(st.floats(-2.5, -0.3)),
         "mini_batch_size": draw(st.integers(1, 12)),
+        # More than any warm-up that is drawn.
+        "epochs": draw(st.integers(6, 60)),
         "seed": draw(st.integers(0, 2**53 - 1)),
         "optimizer": draw(_operator(OPTIMIZERS)),
-        "regularization": {
-            name: draw(st.floats(0.0, 2.0))
-            for name in REGULARIZERS
-            if draw(st.booleans())
-        },
+        "schedule": draw(_operator(SCHEDULES)),
+        "regularization": {**regularization, "max_norm": draw(limits)},
+        "clipping": {draw(st.sampled_from(["value", "norm"])): draw(limits)},
+        "validation_fraction": draw(_off_or(st.floats(0.1, 0.5))),
     }
-    tasks = st.sampled_from([None, "classification", "regression"])
-    return spec_of(
-        dtype=dtype,
-        task=draw(tasks),
-        layers=layers,
-        cost=cost,
-        hyperparameters=hyperparameters,
-    )
+    patience = st.fixed_dictionaries({"patience": st.integers(1, 10)})
+    chosen["early_stopping"] = draw(_off_or(patience, 5))
+    weights = st.lists(st.floats(0.1, 2.0), min_size=classes, max_size=classes)
+    if classes:
+        chosen["class_weights"] = draw(_off_or(weights))
+    return chosen
+
+
+@st.composite
+def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
+    """Any valid spec of 2 to 6 layers, each 1 to 6 wide, and of small numbers."""
+    cost = draw(_operator(COSTS))
+    layers = draw(_layers(cost if isinstance(cost, str) else cost["kind"]))
+    task = draw(st.sampled_from([None, "classification", "regression"]))
+    fields = {"dtype": dtype, "task": task, "layers": layers, "cost": cost}
+    classifies = spec_of(**fields).resolved_task == "classification"
+    classes = max(2, layers[-1]["size"]) if classifies else 0
+    return spec_of(**fields, hyperparameters=draw(_hyperparameters(classes)))
 
 
 # ---- Data --------------------------------------------------------------------------
@@ -211,3 +254,12 @@ def data_for(spec: NetworkSpec, n: int, seed: int) -> tuple[Array, Array]:
     """n raw inputs (n, N1) and valid targets for a spec, the same for the same seed."""
     rng = np.random.default_rng(seed)
     return inputs_for(spec, n, rng), targets_for(spec, n, rng)
+
+
+def validation_for(spec: NetworkSpec, seed: int) -> tuple[Array, Array] | None:
+    """Data to validate on where training asks for it and the spec splits none off."""
+    hyper = spec.hyperparameters
+    asked = hyper.early_stopping or SCHEDULES[hyper.schedule.kind].halves
+    return (
+        data_for(spec, 5, seed + 1) if asked and not hyper.validation_fraction else None
+    )

@@ -66,7 +66,7 @@ def findings(module: ModuleType, fields: dict[str, Any]) -> Iterator[str]:
         rows,
         labels,
         2,
-        parameters=parameters,
+        start=reference.State(parameters),
         sample_weight=weight.tolist(),
         **given,
     )
@@ -75,8 +75,7 @@ def findings(module: ModuleType, fields: dict[str, Any]) -> Iterator[str]:
         rows[:7],
         labels[:7],
         1,
-        parameters=first.parameters,
-        start_epoch=2,
+        start=first.state,
         **given,
     )
     if not apart(net.parameters, run.parameters) <= EXACT:

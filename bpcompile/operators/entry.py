@@ -129,12 +129,19 @@ class Entry:
     """What every operator has: its name in specs and its parameters.
 
     ascending   parameters of which each must be below the next
+    identifier    what its functions are called if not as its kind, which may be a word
+                  that a language keeps to itself
     """
 
     kind: str
     description: str
     parameters: tuple[Parameter, ...] = field(default=(), kw_only=True)
     ascending: tuple[str, ...] = field(default=(), kw_only=True)
+    identifier: str = field(default="", kw_only=True)
+
+    @property
+    def function(self) -> str:
+        return self.identifier or self.kind
 
     @property
     def defaults(self) -> dict[str, float | str]:
@@ -176,6 +183,10 @@ class Activation(Entry):
     codes_minus_one: bool = False
     #: exp may overflow to infinity on the way to a right result
     overflows: bool = False
+    #: the same of its derivative
+    overflows_back: bool = False
+    #: a branch that is not taken may have no value
+    masks: bool = False
 
     @property
     def elementwise(self) -> bool:
@@ -223,6 +234,7 @@ class Cost(Entry):
     define_from_z   the same from z, by kind of output activation, without cancelling
     body            the cost per neuron from "a" and "y" to "terms"
     gradient        ∂C/∂a over "a" and "y"
+    beforehand      statements whose targets `gradient` reads as well
     outputs         the interval in which a must lie
     targets         what y must be
     coded           what y becomes before anything reads it, over "y" and "n_out"
@@ -244,6 +256,10 @@ class Cost(Entry):
     fused: Mapping[str, FusedError] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
     refuses: Mapping[str, str] = field(default_factory=dict)
+    beforehand: Body = ()
+    overflows: bool = False
+    masks: bool = False
+    kink: str = ""
 
 
 def label_values(cost: Cost, output: Activation) -> tuple[int, int]:

@@ -1,29 +1,24 @@
-"""BP1 to BP4 in loops, derivatives of the cost by other means, training."""
+"""BP1 to BP4 in loops, and derivatives of the cost by other means."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bpcompile.reference.forward import (
+    Factors,
     Labels,
     Number,
     Parameters,
     Rows,
     Scaling,
     activate,
-    cost,
     cost_of_z,
     examples,
     feedforward,
-    fit_scaling,
-    initial_parameters,
-    mean_cost,
     numbered_layers,
-    scaled,
 )
-from bpcompile.reference.randomness import epoch_order
+from bpcompile.reference.measures import cost, mean_cost
 
 if TYPE_CHECKING:
     from bpcompile.sections import Layer
@@ -36,19 +31,12 @@ Index: TypeAlias = int | tuple[int, ...]
 _H = 1e-30
 
 
-@dataclass(frozen=True)
-class Training:
-    """What `train` returns.
+__all__ = ["backprop", "complex_step", "derivative", "finite_difference"]
 
-    parameters: final values by name; costs: mean C_x over the training set after
-    each epoch; scaling: (shift, divisor) of the inputs; epoch: epochs done so far,
-    those before `start_epoch` included.
-    """
 
-    parameters: dict[str, Any]
-    costs: tuple[float, ...]
-    scaling: Scaling
-    epoch: int
+def derivative(function: Callable[[Number], Number], value: float) -> float:
+    """That of a function of one number, by a complex step: exact to rounding."""
+    return function(value + 1j * _H).imag / _H
 
 
 def _stepped(values: Sequence[Number], j: int) -> list[Number]:
@@ -83,8 +71,13 @@ def _deltas(
     zs: Sequence[Sequence[Number]],
     activations: Sequence[Sequence[Number]],
     y_row: Sequence[float],
+    factors: Factors | None,
 ) -> list[list[float]]:
-    """The errors of layers 2 to L for one example: BP1, then BP2 backwards."""
+    """The errors of layers 2 to L for one example: BP1, then BP2 backwards.
+
+    What goes on from a layer is its a times the factors of dropout, so what comes back
+    is dC/da only after it has been multiplied by them too.
+    """
     layers = list(numbered_layers(spec))
     from_z = cost_of_z(spec)
     if from_z is not None:
@@ -101,6 +94,8 @@ def _deltas(
             sum(w_j[k] * delta_j for w_j, delta_j in zip(w, delta, strict=True))
             for k in range(layer.size)
         ]
+        if factors is not None and number in factors:
+            g = [r_k * g_k for r_k, g_k in zip(factors[number], g, strict=True)]
         delta = _through_activation(spec, layer, zs[number - 2], g)
         backwards.append(delta)
     return backwards[::-1]
@@ -113,23 +108,26 @@ def backprop(
     y: Labels,
     scaling: Scaling | None = None,
     sample_weight: Sequence[float] | None = None,
+    factors: Sequence[Factors] | None = None,
 ) -> dict[str, Any]:
-    """Gradient of `cost` by BP1 to BP4, in the names and shapes of the parameters.
+    """Gradient of `mean_cost` by BP1 to BP4, in names and shapes of the parameters.
 
     x (n, N1) raw inputs, y as `targets` takes it. With sample weights it is the
-    gradient of sum(weight * C_x) / n: the weights do not change the divisor.
-    Raises ValueError without examples, and for unequal numbers of x, y and weights.
+    gradient of sum(weight * C_x) / n: the weights do not change the divisor. factors:
+    what dropout makes of each example, none for the whole network. Raises ValueError
+    without examples, and for unequal numbers of x, y, weights and factors.
     """
     pairs = examples(spec, x, y)
     weights = [1.0] * len(pairs) if sample_weight is None else sample_weight
+    kept: Sequence[Factors | None] = factors or [None] * len(pairs)
     nabla: dict[str, Any] = {}
     for number, layer in numbered_layers(spec):
         n_in, n_out = spec.layers[number - 2].size, layer.size
         nabla[f"w{number}"] = [[0.0] * n_in for _ in range(n_out)]
         nabla[f"b{number}"] = [0.0] * n_out
-    for (x_row, y_row), weight in zip(pairs, weights, strict=True):
-        zs, activations = feedforward(spec, parameters, x_row, scaling)
-        deltas = _deltas(spec, parameters, zs, activations, y_row)
+    for (x_row, y_row), weight, left in zip(pairs, weights, kept, strict=True):
+        zs, activations = feedforward(spec, parameters, x_row, scaling, left)
+        deltas = _deltas(spec, parameters, zs, activations, y_row, left)
         share = float(weight) / len(pairs)
         for number, delta in enumerate(deltas, start=2):
             a = activations[number - 2]
@@ -166,15 +164,18 @@ def complex_step(
     name: str,
     index: Index,
     scaling: Scaling | None = None,
+    sample_weight: Sequence[float] | None = None,
+    factors: Sequence[Factors] | None = None,
 ) -> float:
-    """Derivative of `cost` with respect to one entry, by a complex step of it all.
+    """Derivative of `mean_cost` in one entry, by a complex step of it all.
 
     index: (j, k) of a weight, j or (j,) of a bias. It shares only `feedforward` with
     `backprop` and is exact to rounding. Raises KeyError and IndexError for an entry
     that is not there, ValueError as `cost` does.
     """
     moved = _moved(parameters, name, index, 1j * _H)
-    return mean_cost(spec, moved, x, y, scaling).imag / _H
+    moved_cost = mean_cost(spec, moved, x, y, scaling, sample_weight, factors)
+    return moved_cost.imag / _H
 
 
 def finite_difference(
@@ -195,76 +196,3 @@ def finite_difference(
     above = cost(spec, _moved(parameters, name, index, step), x, y, scaling)
     below = cost(spec, _moved(parameters, name, index, -step), x, y, scaling)
     return (above - below) / (2 * step)
-
-
-def update(
-    spec: NetworkSpec, parameters: Parameters, gradient: Parameters, n: int
-) -> dict[str, Any]:
-    """One step of the book's SGD with L2, as new parameters.
-
-    w -> (1 - eta lmbda / n) w - eta nabla_w and b -> b - eta nabla_b, where `gradient`
-    is that of the *mean* cost of the mini-batch and n the size of the training set.
-    """
-    eta = spec.hyperparameters.learning_rate
-    l2 = spec.hyperparameters.regularization.penalties.get("l2", 0.0)
-    decay = 1.0 - eta * l2 / n
-    moved: dict[str, Any] = {}
-    for number, _ in numbered_layers(spec):
-        w, b = f"w{number}", f"b{number}"
-        moved[w] = [
-            [decay * w_jk - eta * g_jk for w_jk, g_jk in zip(w_j, g_j, strict=True)]
-            for w_j, g_j in zip(parameters[w], gradient[w], strict=True)
-        ]
-        moved[b] = [
-            b_j - eta * g_j for b_j, g_j in zip(parameters[b], gradient[b], strict=True)
-        ]
-    return moved
-
-
-def train(
-    spec: NetworkSpec,
-    x: Rows,
-    y: Labels,
-    epochs: int,
-    seed: int | None = None,
-    parameters: Parameters | None = None,
-    start_epoch: int = 0,
-    sample_weight: Sequence[float] | None = None,
-    on_step: Callable[[int, int, dict[str, Any]], None] | None = None,
-    scaling: Scaling | None = None,
-) -> Training:
-    """Train by mini-batches in the order of each epoch, from `start_epoch` on.
-
-    x (n, N1) raw inputs, y as `targets` takes it. seed: None is the spec's;
-    parameters: None draws initial ones; scaling: None fits it on x. on_step(epoch,
-    step, parameters) is called after each update, both numbers from 0. Raises
-    ValueError as `backprop` does, and OverflowError where a diverging run leaves the
-    range of a definition.
-    """
-    pairs = examples(spec, x, y)
-    if sample_weight is not None and len(sample_weight) != len(pairs):
-        raise ValueError(f"expected {len(pairs)} weights, got {len(sample_weight)}")
-    n, m = len(pairs), spec.hyperparameters.mini_batch_size
-    seed = spec.hyperparameters.seed if seed is None else seed
-    scaling = fit_scaling(spec, x) if scaling is None else scaling
-    inputs = [scaled(x_row, scaling) for x_row, _ in pairs]
-    outputs = [y_row for _, y_row in pairs]
-    weights = [1.0] * n if sample_weight is None else sample_weight
-    current = initial_parameters(spec, seed) if parameters is None else dict(parameters)
-    costs: list[float] = []
-    for epoch in range(start_epoch, start_epoch + epochs):
-        order = epoch_order(n, seed, epoch)
-        for step, start in enumerate(range(0, n, m)):
-            batch = order[start : start + m]
-            gradient = backprop(
-                spec,
-                current,
-                [inputs[i] for i in batch],
-                [outputs[i] for i in batch],
-                sample_weight=[weights[i] for i in batch],
-            )
-            current = update(spec, current, gradient, n)
-            if on_step is not None:
-                on_step(epoch, step, current)
-        costs.append(cost(spec, current, inputs, outputs))
-    return Training(current, tuple(costs), scaling, start_epoch + epochs)

@@ -12,9 +12,13 @@ from itertools import count, islice
 
 __all__ = [
     "BIASES",
+    "DROPOUT",
     "SHUFFLING",
+    "SPLITS",
     "WEIGHTS",
+    "dropped",
     "epoch_order",
+    "held_out",
     "normal_stream",
     "normals",
     "philox_block",
@@ -23,7 +27,7 @@ __all__ = [
     "uniforms",
 ]
 
-WEIGHTS, BIASES, SHUFFLING = 0, 1, 2
+WEIGHTS, BIASES, SHUFFLING, DROPOUT, SPLITS = range(5)
 
 _MASK = 2**64 - 1
 _MULTIPLIER_0, _MULTIPLIER_1 = 0xD2E7470EE14C6C93, 0xCA5A826395121157
@@ -92,7 +96,7 @@ def uniforms(
 
 
 def uniform_stream(seed: int, stream: int, layer: int) -> Iterator[float]:
-    """Endless uniform numbers of a layer, 0 <= u < 1, one from each word."""
+    """Endless uniform numbers of a layer, 0 <= u < 1."""
     return map(_uniform, _word_stream(seed, stream, 0, 0, layer))
 
 
@@ -122,3 +126,32 @@ def epoch_order(n: int, seed: int, epoch: int) -> list[int]:
     """
     words = philox_words(n, seed, SHUFFLING, epoch)
     return sorted(range(n), key=words.__getitem__)
+
+
+def held_out(n: int, fraction: float, seed: int) -> list[int]:
+    """Which of n examples are held out for validation, in the order they have.
+
+    ceil(fraction * n) of them, yet one is left to train on: those that come first
+    when the examples are sorted by their words. Raises ValueError if a number does not
+    fit into 64 unsigned bits.
+    """
+    words = philox_words(n, seed, SPLITS)
+    k = min(n - 1, math.ceil(fraction * n))
+    return sorted(sorted(range(n), key=words.__getitem__)[:k])
+
+
+def dropped(
+    p: float, m: int, width: int, seed: int, epoch: int, step: int, layer: int
+) -> list[list[bool]]:
+    """Which neurons of a layer are dropped: m rows, one per example, of `width`.
+
+    p is the probability, layer the book's number, from 1; epoch and step are counted
+    from 0, step within its epoch. Half word i * width + j decides on neuron j of
+    example i. Raises ValueError if a number does not fit into 64 unsigned bits.
+    """
+    count = m * width
+    halves: list[int] = []
+    for word in philox_words(-(-count // 2), seed, DROPOUT, epoch, step, layer):
+        halves += [word & (2**32 - 1), word >> 32]
+    drop = [half < p * 2**32 for half in halves[:count]]
+    return [drop[i : i + width] for i in range(0, count, width)]

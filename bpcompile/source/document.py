@@ -22,6 +22,11 @@ TOO_DEEP = f"nested too deeply (at most {MAX_DEPTH})"
 Path: TypeAlias = tuple[str | int, ...]
 
 _LINE_END = re.compile(r"\r\n?|\n")
+# One character of a string in double quotes, with its escape.
+_CHARACTER = re.compile(
+    r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[0-9A-Fa-f]{4}|\\u[0-9A-Fa-f]{4}"
+    r"|\\U[0-9A-Fa-f]{8}|\\?."
+)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # The first bytes of a file: a byte order mark, or which of the bytes are not zero,
 # which tells because a spec begins with an ASCII character.
@@ -106,6 +111,29 @@ class Document:
             path = path[:-1]
         text, start, end = marks[path]
         return text.place(start, end)
+
+    def place_within(self, path: Path, start: int, end: int) -> Place:
+        """The place of the characters from `start` up to `end` of the string at a
+        path, whatever its escapes; that of the whole string where they are not one by
+        one in the text."""
+        value: Any = self.value
+        for step in path:
+            value = value[step]
+        if path not in self.marks:
+            return self.place(path)
+        text, begin, stop = self.marks[path]
+        literal = text.text[begin:stop]
+        if literal != value:
+            begin, literal = begin + 1, literal[1:-1]
+        offsets = [0]
+        # In single quotes TOML has no escapes.
+        plain = text.text[begin - 1 : begin] == "'"
+        for character in (re.compile(".") if plain else _CHARACTER).finditer(literal):
+            offsets.append(character.end())
+        if len(offsets) != len(value) + 1 or offsets[-1] != len(literal):
+            return self.place(path)
+        after = [*offsets, offsets[-1] + 1]
+        return text.place(begin + offsets[start], begin + after[max(end, start + 1)])
 
 
 def pointer(path: Path) -> str:
