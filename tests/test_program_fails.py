@@ -143,6 +143,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "task": "regression",
     },
     "unit": {"layers": [3, 2], "cost": "cross_entropy", "task": "regression"},
+    "signs": {
+        "layers": [3, {"size": 2, "activation": "identity"}],
+        "cost": "hinge",
+        "task": "regression",
+    },
+    "counts": {"layers": [3, {"size": 2, "activation": "exp"}], "cost": "poisson"},
     "one": {"layers": [3, 1], "cost": "cross_entropy"},
     "one_tanh": {"layers": [3, {"size": 1, "activation": "tanh"}], "cost": "quadratic"},
     "kinks": {
