@@ -5,6 +5,7 @@ from __future__ import annotations
 from bpcompile.expr import Const, operations, substitute
 from bpcompile.fields import Operator
 from bpcompile.operators import INITIALIZERS
+from bpcompile.operators.training import UNIFORM_DRAWS
 from bpcompile.plan import Initial
 
 #: With more operations than this on a draw, the line would pass 88 columns.
@@ -16,7 +17,7 @@ def initial(chosen: Operator) -> Initial:
     entry = INITIALIZERS[chosen.kind]
     numbers = {name: Const(value) for name, value in chosen.numbers.items()}
     value = substitute(entry.value, numbers)
-    needs_line = entry.draws == "uniform" or entry.orthogonal
+    needs_line = entry.draws == UNIFORM_DRAWS or entry.orthogonal
     is_long = needs_line or operations(value) > MOST_BESIDE_DRAW
     return Initial(value, entry.draws, entry.orthogonal, is_long)
 

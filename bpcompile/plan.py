@@ -293,9 +293,17 @@ class Plan:
         return self.sizes[-1]
 
     @property
+    def firsts(self) -> tuple[Initial, ...]:
+        """The first values of all weights and biases."""
+        pairs = ((e.initial_weights, e.initial_biases) for e in self.layers)
+        return tuple(first for pair in pairs for first in pair)
+
+    @property
     def draws(self) -> frozenset[str]:
-        """What first values are made from: "uniform", "normal", "orthogonal"."""
-        firsts = [f for e in self.layers for f in (e.initial_weights, e.initial_biases)]
-        drawn = {first.draws for first in firsts if first.draws}
-        orthogonal = {"orthogonal" for first in firsts if first.orthogonal}
-        return frozenset(drawn | orthogonal)
+        """What first values are drawn from; see `Initializer`."""
+        return frozenset(first.draws for first in self.firsts if first.draws)
+
+    @property
+    def orthogonal(self) -> bool:
+        """Whether any first values are made orthonormal."""
+        return any(first.orthogonal for first in self.firsts)

@@ -69,11 +69,11 @@ FAULTS: tuple[Fault, ...] = (
     ),
     both(
         "steps not counted from the epoch's start",
-        ("            self.step = 0\n", ""),
+        ("            self.step = 0\n            words_of", "            words_of"),
     ),
     both(
         "steps of a whole run",
-        ("self.epoch, self.step = self.epoch + 1, 0", "self.epoch += 1"),
+        ("self.epoch += 1\n            self.step = 0\n", "self.epoch += 1\n"),
     ),
     each(
         "none in update_mini_batch",

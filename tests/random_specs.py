@@ -126,17 +126,12 @@ def _values(parameter: Parameter) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _operator(
-    draw: st.DrawFn,
-    registry: Mapping[str, Entry],
-    kinds: Any = None,
-    largest: float = 300.0,
-) -> Any:
+def _operator(draw: st.DrawFn, registry: Mapping[str, Entry], kinds: Any = None) -> Any:
     kind = draw(st.sampled_from(tuple(kinds or registry)))
     chosen: dict[str, Any] = {"kind": kind}
     for parameter in registry[kind].parameters:
         if parameter.default is None or draw(st.booleans()):
-            chosen[parameter.name] = draw(_values(parameter, largest))
+            chosen[parameter.name] = draw(_values(parameter))
     return kind if len(chosen) == 1 and draw(st.booleans()) else chosen
 
 

@@ -85,8 +85,8 @@ def test_no_code_names_a_suffix_of_a_target() -> None:
 
 #: The one other place for kinds: what people call them, told apart from the registry.
 SYNONYMS = PACKAGE / "meant.py"
-#: Kinds whose words stand for something else too: a primitive, nothing at all.
-COMMON = {"none", "constant", *PRIMITIVES}
+#: Kinds whose words stand for something else too: a primitive, a unit, nothing at all.
+COMMON = {"none", "constant", "step", *PRIMITIVES}
 
 
 def test_nothing_names_an_operator_but_its_entry_and_the_defaults() -> None:
@@ -132,7 +132,7 @@ def lacking(root: Path) -> list[str]:
 def test_empty_target_lacks_everything_and_hears_it_at_once(tmp_path: Path) -> None:
     missing = lacking(made_up(tmp_path, ""))
     assert {f"primitives.{name}" for name in PRIMITIVES} <= set(missing)
-    assert {f"scalar.{name}" for name in (*PRIMITIVES, "pi")} <= set(missing)
+    assert "scalars.pi" in missing
     assert {f"reductions.{name}" for name in REDUCTIONS} <= set(missing)
     assert {f"statistics.{name}" for name in STATISTICS} <= set(missing)
     assert {"setting suffix", "setting language", "literal.quote"} <= set(missing)
@@ -150,7 +150,6 @@ def test_missing_macros_and_primitives_are_named_together(tmp_path: Path) -> Non
     assert set(missing) == {
         *(f"primitives.{name}" for name in dropped),
         *(f"in_place.{name}" for name in dropped),
-        *(f"scalar.{name}" for name in dropped),
         "reductions.sum",
         "macro HiddenError",
     }

@@ -139,10 +139,14 @@ def step_apart(
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_gradient_of_the_dropped_network(hidden: str, target: str) -> None:
     """σ' reads the undropped a or z, whichever the activation's derivative takes."""
+    # Two layers of exp with N(0, 1) weights would leave the range of a float.
+    small = {"kind": "uniform", "low": -0.5, "high": 0.5}
     inner = {"activation": minimal(ACTIVATIONS[hidden]), "dropout": 0.4}
+    inner |= {"initializer": small, "bias_initializer": small}
     layers = [{"size": 4, "dropout": 0.2}, {"size": 5, **inner}, {"size": 4, **inner}]
     for output, cost in PAIRS:
-        last = {"size": 2, "activation": minimal(ACTIVATIONS[output])}
+        last = {**inner, "size": 2, "activation": minimal(ACTIVATIONS[output])}
+        del last["dropout"]
         fields = {"dtype": "float64", "cost": minimal(COSTS[cost])}
         spec = spec_of(layers=[*layers, last], **fields)
         x, y = data_for(spec, 3, seed=4)
@@ -281,6 +285,17 @@ def test_a_module_without_dropout_has_nothing_of_it(target: str) -> None:
         assert word not in text
     zero = spec_of(**{**FIELDS, "layers": [{"size": 3, "dropout": 0}, 3, 3]})
     assert zero == spec_of(**{**FIELDS, "layers": [3, 3, 3]})
+
+
+@both_targets
+def test_program_of_a_network_with_dropout(
+    target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = module_of(spec_of(**FIELDS), target)
+    assert module.main(["info"]) == 0
+    assert "dropout: layer 1 0.2, layer 2 0.5, layer 3 0.3\n" in capsys.readouterr().out
+    # The public gradient is that of the public cost, which nothing is dropped from.
+    assert module.main(["gradcheck"]) == 0
 
 
 @both_targets

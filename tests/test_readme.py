@@ -46,6 +46,27 @@ def test_the_code_is_what_the_spec_gives():
     assert excerpt("generated") in text_of(load_spec(SPECS / "book_ch3.json"))
 
 
+def test_the_formula_is_compiled_as_it_is_shown():
+    spec = SPECS / "own.json"
+    shown = re.search(r'^"operators": .*?^}$', README, re.MULTILINE | re.DOTALL)
+    assert shown
+    given = json.loads("{" + shown[0] + "}")["operators"]
+    assert given == json.loads(spec.read_text("utf-8"))["operators"]
+    assert excerpt("own") in text_of(load_spec(spec), "numpy-textbook")
+
+
+def test_the_numbers_of_kinds_are_right():
+    counts = {
+        "activations": operators.ACTIVATIONS,
+        "costs": operators.COSTS,
+        "optimizers": operators.OPTIMIZERS,
+        "schedules": operators.SCHEDULES,
+        "initializers": operators.INITIALIZERS,
+    }
+    for word, registry in counts.items():
+        assert f"{len(registry)} {word}" in README.replace("\n", " ")
+
+
 def test_the_picture_shows_the_code_of_xor():
     picture = (ROOT / "docs" / "picture.svg").read_text("utf-8")
     shown = re.findall(r'class="[mc]"[^>]*>([^<]*)</text>', picture)

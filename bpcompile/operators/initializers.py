@@ -6,7 +6,7 @@ import math
 
 from bpcompile.expr import Const, Var, sqrt
 from bpcompile.operators.entry import Parameter
-from bpcompile.operators.training import Initializer
+from bpcompile.operators.training import UNIFORM_DRAWS, Initializer
 
 draw = Var("draw")
 n_in, n_out = Var("n_in", scalar=True), Var("n_out", scalar=True)
@@ -93,7 +93,7 @@ UNIFORM = Initializer(
         ),
     ),
     ascending=("low", "high"),
-    draws="uniform",
+    draws=UNIFORM_DRAWS,
     define=_uniform,
     value=low * (1 - draw) + high * draw,
 )
@@ -104,7 +104,7 @@ GLOROT_UNIFORM = Initializer(
     formula="U(-1, 1) √(6 / ({n_in} + {n_out}))",
     source="Glorot and Bengio, Understanding the difficulty of training deep "
     "feedforward neural networks (2010), equation (16)",
-    draws="uniform",
+    draws=UNIFORM_DRAWS,
     define=_glorot_uniform,
     value=(2 * draw - 1) * sqrt(6 / (n_in + n_out)),
 )

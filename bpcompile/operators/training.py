@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from bpcompile.expr import Expr, Number
 from bpcompile.operators.entry import Body, Entry
 
+NORMAL_DRAWS, UNIFORM_DRAWS = "normal", "uniform"
+
 
 @dataclass(frozen=True)
 class Initializer(Entry):
@@ -15,8 +17,8 @@ class Initializer(Entry):
 
     value       over "draw", one number of the stream, "n_in" and "n_out", the layer's
                 inputs and neurons, for its biases too
-    draws       what "draw" is: "normal", N(0, 1), or "uniform", from [0, 1); "" if
-                nothing is drawn
+    draws       what "draw" is: `NORMAL_DRAWS`, N(0, 1), or `UNIFORM_DRAWS`, from
+                [0, 1); "" if nothing is drawn
     orthogonal  the columns of all the draws, or their rows where those are fewer, are
                 made orthonormal first: Gram-Schmidt in order, so that each keeps its
                 sign. Without a QR at hand, subtract from each column its projections
@@ -29,7 +31,7 @@ class Initializer(Entry):
     formula: str
     define: Callable[..., float]
     value: Expr
-    draws: str = "normal"
+    draws: str = NORMAL_DRAWS
     orthogonal: bool = False
     source: str = ""
 

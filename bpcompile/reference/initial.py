@@ -12,6 +12,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from bpcompile.operators import INITIALIZERS
+from bpcompile.operators.training import NORMAL_DRAWS, UNIFORM_DRAWS
 from bpcompile.reference.forward import numbered_layers
 from bpcompile.reference.randomness import (
     BIASES,
@@ -54,8 +55,8 @@ def _initial(
     entry = INITIALIZERS[chosen.kind]
     # All three begin where the stream does, and only one of them is asked.
     streams: dict[str, Iterator[float]] = {
-        "normal": normal_stream(*place),
-        "uniform": uniform_stream(*place),
+        NORMAL_DRAWS: normal_stream(*place),
+        UNIFORM_DRAWS: uniform_stream(*place),
         "": repeat(0.0),
     }
     draws = streams[entry.draws]
