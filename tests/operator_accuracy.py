@@ -277,7 +277,7 @@ def error_row(pair: tuple[str, str], kind: Any, target: str, every: int = 3) -> 
                 worst.take(mine, capped(value, kind), f"z = {at:.6g}, y = {y[0]:g}")
     notes = (
         left_out(beyond, BEYOND.get(pair, "")),
-        left_out(kinks, "no slope at a kink"),
+        left_out(kinks, "on a kink"),
     )
     return worst.row(f"{cost} of {output}", "BP1", *notes)
 
