@@ -163,7 +163,8 @@ def _without_own(model: type[Section]) -> Node:
     """Where a spec has no `operators`, a kind of its own is a misspelt one."""
     later, here = _known_kinds(Layer), _known_kinds(model)
     if later and "layers" in model.model_fields:
-        here["layers"] = {"additionalItems": {"properties": later}}
+        # Without `items` in the same place, `additionalItems` says nothing.
+        here["layers"] = {"items": [{}], "additionalItems": {"properties": later}}
     if not here:
         return {}
     return {"if": {"not": {"required": ["operators"]}}, "then": {"properties": here}}

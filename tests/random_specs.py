@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support import spec_of
 
+from bpcompile.fields import Operator
 from bpcompile.operators import (
     ACTIVATIONS,
     COSTS,
@@ -201,6 +202,16 @@ def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
     classifies = spec_of(**fields).resolved_task == "classification"
     classes = max(2, layers[-1]["size"]) if classifies else 0
     return spec_of(**fields, hyperparameters=draw(_hyperparameters(classes)))
+
+
+def without_validation(spec: NetworkSpec) -> NetworkSpec:
+    """The spec without what follows a validation set: no gradient depends on it."""
+    hyper = spec.hyperparameters
+    off = {"early_stopping": None, "validation_fraction": None}
+    kept = {"schedule": Operator("constant", hyper.schedule.values)}
+    halves = SCHEDULES[hyper.schedule.kind].halves
+    hyper = hyper.model_copy(update={**off, **(kept if halves else {})})
+    return spec.model_copy(update={"hyperparameters": hyper})
 
 
 # ---- Data --------------------------------------------------------------------------

@@ -35,7 +35,7 @@ MESSAGES = sorted(ROOT.glob("tests/messages/*.json"))
 GALLERY = sorted([*SPECS.glob("*.json"), *ROOT.glob("bpcompile/starts/*.json")])
 
 #: What the compiler alone can say: the rules over more than one field.
-BEYOND = {"conflict"}
+BEYOND = {"conflict", "formula"}
 BEYOND_FILES = {
     "name_with_line_end",  # `$` of ECMA 262 is the end, that of Python's re is not
     "number_inexact_divisor",  # a schema's numbers have all their digits
@@ -304,12 +304,25 @@ def test_whole_spec_with_each_place_changed_is_the_same_for_both() -> None:
         (WHOLE, NetworkSpec),
         (WHOLE["hyperparameters"], Hyperparameters),
     ):
-        assert set(keys) == set(keys_of(section))
+        assert {*keys, "operators"} == {*keys_of(section), "operators"}
     refused = 0
     for path in places(WHOLE):
         for spec in changed(WHOLE, path, "nothing") if path else JUNK:
             refused += not agreed(spec)
     assert refused > 500
+
+
+def test_own_operators_with_each_place_changed_are_the_same_for_both() -> None:
+    formula = {"formula": "z", "derivative": "1", "description": "", "range": [-1, 1]}
+    own = {"activations": {"mine": formula}, "costs": {"ours": {"formula": "a"}}}
+    spec = {"layers": [1, 1], "cost": "quadratic", "operators": own}
+    assert agreed(spec)
+    refused = 0
+    for path in places(spec):
+        if path[:1] == ("operators",):
+            for other in changed(spec, path, "nothing"):
+                refused += not agreed(other)
+    assert refused > 30
 
 
 def test_each_kind_with_each_parameter_changed_is_the_same_for_both() -> None:
