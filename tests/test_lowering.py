@@ -204,6 +204,16 @@ def test_an_update_says_what_it_keeps(monkeypatch):
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_layers_with_almost_the_same_number_share_no_function(target: str) -> None:
+    slopes = (0.1234567, 0.12345678, 1e-5)
+    chosen = [{"kind": "leaky_relu", "slope": slope} for slope in slopes]
+    layers = [2, *({"size": 2, "activation": one} for one in chosen)]
+    text = library_text(spec_of(layers=layers, cost="quadratic"), target)
+    for slope in slopes:
+        assert text.count(f"leaky_relu(z) = max(z, {slope!r} z)") == 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_negative_number_is_no_operation(target: str) -> None:
     text = library_text(spec_of(layers=[2, 2], cost="huber"), target)
     assert "-1" in next(line for line in text.splitlines() if "np.maximum" in line)
