@@ -210,7 +210,9 @@ def differentiate(expr: Expr, name: str) -> Expr:
 
 
 def simplify(expr: Expr) -> Expr:
-    """Take out zeros and ones at the root of a tree; arguments stay as they are."""
+    """Take out zeros, ones and the sign of a number at the root of a tree; arguments
+    stay as they are.
+    """
     match expr:
         case Apply("add", (Const(0), x)) | Apply("add" | "sub", (x, Const(0))):
             return x
@@ -220,6 +222,8 @@ def simplify(expr: Expr) -> Expr:
             return x
         case Apply("mul", (Const(-1), x)) | Apply("mul", (x, Const(-1))):
             return -x
+        case Apply("neg", (Const(value),)):
+            return Const(-value)
     return expr
 
 
@@ -256,7 +260,8 @@ def spell(expr: Expr, spelling: Mapping[str, str], names: Mapping[str, str]) -> 
     for a looser one, on the right also for an equal one. Only sums and products may
     go without on the left: `x < y < z`, `x ** y ** z` and `--x` would mean something
     else, in one language or another. A form named "tight" and the primitive is taken
-    where every operand is a name or a number, as formatters have `x**2`.
+    where every operand is a name or a number, as formatters have `x**2`; one named
+    "scaled" where the first is a number and the second does not begin with one.
     """
     return _spell(expr, spelling, names)[0]
 
@@ -286,15 +291,23 @@ def _spell(
         texts.append(f"({text})" if own and loose else text)
     if all(_WORD.fullmatch(text) for text in texts):
         form = spelling.get(f"tight {expr.primitive}", form)
+    if _is_number(expr.args[0]) and not texts[-1][0].isdigit():
+        form = spelling.get(f"scaled {expr.primitive}", form)
     return form.format(*texts), own or _ATOM
 
 
-#: How the book writes each primitive; the product of two vectors is Hadamard's, and
-#: [a > 0] is Iverson's bracket: 1 where it holds, else 0.
+def _is_number(expr: Expr) -> bool:
+    return next(variables(expr), None) is None
+
+
+#: How the book writes each primitive; the product of two vectors is Hadamard's, that of
+#: a number and a vector has no sign, and [a > 0] is Iverson's bracket: 1 where it holds,
+#: else 0.
 BOOK: Mapping[str, str] = {
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
     "mul": "{0} ⊙ {1}",
+    "scaled mul": "{0} {1}",
     "div": "{0} / {1}",
     "neg": "-{0}",
     "pow": "{0}^{1}",

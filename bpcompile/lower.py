@@ -245,7 +245,12 @@ class _Lowering:
             return []
         call = self.steps.output_error().through
         assert call
-        text = f"The output error of {self.cost.symbol} cost and {self.output.symbol}"
+        left, start = (
+            spell(tree, BOOK, {})
+            for tree in (self.fused.left or self.fused.error, self.fused.error)
+        )
+        costs = f"{self.cost.symbol} cost and {self.output.symbol}"
+        text = f"δ = {left} of {costs}, from g = {start}"
         parameters = ("g", *call.reads)
         return [
             Function(call.function, "derivative", parameters, self.fused.through, text)

@@ -51,7 +51,13 @@ class _Filling:
         return tuple(replace(s, value=self.tree(s.value)) for s in body)
 
     def formula(self, text: str) -> str:
-        return text.format(**self.chosen.parameters) if self.numbers else text
+        """With every digit of a number: a rounded one would not be what is computed."""
+        words = {name: _digits(value) for name, value in self.chosen.numbers.items()}
+        return text.format(**words) if words else text
+
+
+def _digits(value: float) -> str:
+    return repr(int(value) if value == int(value) else value)
 
 
 def settled(value: Expr) -> Expr:
@@ -68,7 +74,8 @@ def resolved(entry: Activation, chosen: Operator) -> Activation:
     fill = _Filling(chosen)
     defaults = tuple((p.name, p.default) for p in entry.parameters)
     own = chosen.values != defaults
-    values = "".join(f"_{value:g}" for _, value in chosen.values) if own else ""
+    # Every digit, or two layers with almost the same number would share a function.
+    values = "".join(f"_{_digits(v)}" for v in chosen.numbers.values()) if own else ""
     return replace(
         entry,
         kind=entry.kind + re.sub(r"\W", "_", values),

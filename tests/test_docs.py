@@ -55,6 +55,12 @@ def test_every_operator_that_has_a_curve_has_its_plot(texts: dict[Path, str]) ->
         assert f"](plots/{name}.svg)" in page
 
 
+def test_no_tree_stands_in_the_page_as_python_has_it(texts: dict[Path, str]) -> None:
+    page = texts[DOCS / "spec.md"]
+    assert "with softmax, δ = a Σy - y, as" in page
+    assert not re.search(r"\b(Apply|Const|Var)\(", page)
+
+
 def test_new_operator_is_in_page_plots_and_schema_by_its_entry_alone(
     make: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import apart, as_lists, complex_steps_apart, library, settled
-from support import ROOT, TARGETS, bpcompile, difference, spec_of, text_of
+from support import ROOT, TARGETS, bpcompile, difference, module_of, spec_of, text_of
 
 from bpcompile import reference
 from bpcompile.formula.entries import PREFIX
@@ -197,6 +197,22 @@ def test_what_is_no_mathematics_does_not_change_the_digest() -> None:
     first = of("z*sigmoid(2*z)")
     assert of(" z * (sigmoid(2.0 * z))", description="mine, really") == first
     assert of("z*sigmoid(3*z)") != first
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_weights_of_another_formula_are_refused(target: str, tmp_path: Path) -> None:
+    def module(formula: str) -> Any:
+        own = {"activations": {"mine": {"formula": formula}}}
+        layers = [2, {"size": 2, "activation": "mine"}]
+        return module_of(
+            spec_of(layers=layers, cost="quadratic", operators=own), target
+        )
+
+    path = tmp_path / "weights.safetensors"
+    module("z*sigmoid(2*z)").Network().save(path)
+    module("z * sigmoid(2.0*z)").Network.load(path)
+    with pytest.raises(ValueError, match=r"its mine is .*2 .*, here it is .*3 "):
+        module("z*sigmoid(3*z)").Network.load(path)
 
 
 def test_a_spec_without_operators_is_what_it_was() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import apart, as_lists, library
-from support import TARGETS, difference, spec_of
+from support import TARGETS, difference, module_of, spec_of
 
 from bpcompile import reference
 from bpcompile.spec import NetworkSpec
@@ -90,3 +90,22 @@ def test_one_output_of_a_hinge_is_a_side(output: str, target: str) -> None:
     assert set(side) == {-1, 1}
     assert (net.predict(x) == side).all()
     assert net.accuracy(x, side) == 1.0 and net.accuracy(x, -side) == 0.0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_gradcheck_smooths_labels_once(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = [2, {"size": 4, "activation": "softmax"}]
+    cost = {"kind": "log_likelihood", "label_smoothing": 0.2}
+    module = module_of(spec_of(layers=layers, cost=cost), target)
+    seen: list[float] = []
+    gradient = module.Network._gradient
+
+    def watched(net: Any, x: Any, y: Any) -> Any:
+        seen.append(float(y.max()))
+        return gradient(net, x, y)
+
+    monkeypatch.setattr(module.Network, "_gradient", watched)
+    assert all(check.ok for check in module.gradcheck(*module.sample()))
+    assert seen == [pytest.approx(0.85)]

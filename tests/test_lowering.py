@@ -201,3 +201,34 @@ def test_an_update_says_what_it_keeps(monkeypatch):
     assert [tensor.name for tensor in weights.writes] == ["w2", "v_w2"]
     assert [tensor.name for tensor in biases.writes] == ["b2", "v_b2"]
     assert [tensor.name for tensor, _ in plan.layers[0].state] == ["v_w2", "v_b2"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_layers_with_almost_the_same_number_share_no_function(target: str) -> None:
+    slopes = (0.1234567, 0.12345678, 1e-5)
+    chosen = [{"kind": "leaky_relu", "slope": slope} for slope in slopes]
+    layers = [2, *({"size": 2, "activation": one} for one in chosen)]
+    text = library_text(spec_of(layers=layers, cost="quadratic"), target)
+    for slope in slopes:
+        assert text.count(f"leaky_relu(z) = max(z, {slope!r} z)") == 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_negative_number_is_no_operation(target: str) -> None:
+    text = library_text(spec_of(layers=[2, 2], cost="huber"), target)
+    assert "-1" in next(line for line in text.splitlines() if "np.maximum" in line)
+    assert "np.negative" not in text.partition("class Network")[2]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_a_fused_error_s_function_takes_is_said(target: str) -> None:
+    layers = [2, {"size": 2, "activation": "softmax"}]
+    text = library_text(spec_of(layers=layers, cost="poisson"), target)
+    assert '"""δ = a ⊙ Σy - y of Poisson cost and softmax, from g = a' in text
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_class_weights_are_never_none(target: str) -> None:
+    hyper = {"class_weights": [1.0, 2.0]}
+    spec = spec_of(layers=[2, 2], cost="cross_entropy", hyperparameters=hyper)
+    assert "else weight[batch]" not in library_text(spec, target)

@@ -297,6 +297,20 @@ def test_a_constant_schedule_is_no_schedule(target: str) -> None:
     assert code == library_text(plain, target).splitlines()[2:]
 
 
+@pytest.mark.parametrize(
+    ("kind", "then"),
+    [
+        ("constant", "then\n    η\n"),
+        ("halve_on_plateau", "then\n    η, before it is halved\n"),
+        ("exponential", "then, t counted from there,\n"),
+        ("cosine", "then, t and T counted from there,\n"),
+    ],
+)
+def test_a_warm_up_says_what_is_counted_from_its_end(kind: str, then: str) -> None:
+    text = library_text(scheduled({"kind": kind, "warmup": 3}), TARGETS[0])
+    assert then in text
+
+
 # ---- halve_on_plateau ------------------------------------------------------------------
 
 

@@ -51,7 +51,7 @@ HUBER = Cost(
     kind="huber",
     description="quadratic near 0, then linear, for data with outliers (Huber, 1964)",
     symbol="Huber",
-    formula="Σ q (|a - y| - ½ q), q = min(|a - y|, {delta:g})",
+    formula="Σ q (|a - y| - ½ q), q = min(|a - y|, {delta})",
     # Beyond these its square is no number of float32, or 0.
     parameters=(
         Parameter(

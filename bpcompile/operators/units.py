@@ -91,7 +91,7 @@ LEAKY_RELU = Activation(
     kind="leaky_relu",
     description="relu with a small slope below 0 (Maas et al., 2013)",
     symbol="leaky_relu",
-    formula="max(z, {slope:g} z)",
+    formula="max(z, {slope} z)",
     parameters=(
         Parameter("slope", 0.01, at_least=0, at_most=1, description="below 0"),
     ),
@@ -107,7 +107,7 @@ ELU = Activation(
     kind="elu",
     description="the exponential linear unit (Clevert et al., 2015)",
     symbol="elu",
-    formula="z above 0, {alpha:g} (eᶻ - 1) below",
+    formula="z above 0, {alpha} (eᶻ - 1) below",
     parameters=(
         Parameter(
             "alpha", 1.0, at_least=0, at_most=100, description="its depth below 0"
@@ -116,7 +116,7 @@ ELU = Activation(
     define=elementwise(_elu),
     body=(Map("a", max_(z, 0) + alpha * expm1(min_(z, 0))),),
     derivative=where(a > 0, 1, a + alpha),
-    derivative_formula="1 above 0, a + {alpha:g} below",
+    derivative_formula="1 above 0, a + {alpha} below",
     kinks=((0, alpha),),
     # Down to -alpha, which the spec says.
     interval=REALS,
