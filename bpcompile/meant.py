@@ -51,6 +51,10 @@ _ABBREVIATIONS: Mapping[str, str] = {
     "decay_rate": "decay",
     "eta_min": "end",
     "end_factor": "end",
+    "eps": "epsilon",
+    "beta_1": "beta1",
+    "beta_2": "beta2",
+    "momentum": "mu",
     "pct_start": "rise",
     "div_factor": "start_divisor",
     "final_div_factor": "end_divisor",
@@ -201,8 +205,20 @@ def key_elsewhere(word: str) -> tuple[str, str] | None:
     for place, section in _sections(NetworkSpec, ""):
         for key in section.model_fields:
             places.setdefault(key, place)
+    for name, place in _parameters():
+        places.setdefault(name, place)
     meant = _ABBREVIATIONS.get(word.casefold()) or nearest(word, places)
     return (meant, places[meant]) if meant else None
+
+
+def _parameters() -> Iterator[tuple[str, str]]:
+    """The parameters of all operators, each with where it stands in words."""
+    for _, section in _sections(NetworkSpec, ""):
+        for key in section.model_fields:
+            held = _inside(section, key)
+            for kind, entry in held.registry.items() if isinstance(held, OneOf) else ():
+                for parameter in entry.parameters:
+                    yield parameter.name, f'of the {key} "{kind}"'
 
 
 def _inside(held: Held, part: str | int) -> Held:
@@ -219,8 +235,11 @@ def _inside(held: Held, part: str | int) -> Held:
     section: Any = field.annotation
     if get_origin(section) is dict:
         return Named(get_args(section)[1])
-    is_section = isinstance(section, type) and issubclass(section, BaseModel)
-    return section if is_section else None
+    # A section that may be left out is a union with None.
+    for known in get_args(section) or (section,):
+        if isinstance(known, type) and issubclass(known, BaseModel):
+            return known
+    return None
 
 
 def _sections(

@@ -45,6 +45,12 @@ def test_what_stands_there_is_what_would_be_written(texts: dict[Path, str]) -> N
     assert set(PLOTS.iterdir()) == {path for path in texts if path.suffix == ".svg"}
 
 
+def test_no_formula_is_shown_as_python_holds_it(texts: dict[Path, str]) -> None:
+    page = texts[DOCS / "spec.md"]
+    assert "(primitive=" not in page
+    assert "with softmax, δ = a Σy - y" in page
+
+
 def test_every_operator_that_has_a_curve_has_its_plot(texts: dict[Path, str]) -> None:
     wanted = {f"activation_{k}" for k, e in ACTIVATIONS.items() if e.elementwise}
     wanted |= {f"cost_{kind}" for kind in COSTS}
