@@ -189,6 +189,10 @@ def _hyperparameters(draw: st.DrawFn, classes: int) -> dict[str, Any]:
     weights = st.lists(st.floats(0.1, 2.0), min_size=classes, max_size=classes)
     if classes:
         chosen["class_weights"] = draw(_off_or(weights))
+    schedule = chosen["schedule"]
+    if not classes and isinstance(schedule, dict):
+        # A regression has no accuracy to follow.
+        schedule |= {"monitor": "cost"} if schedule.get("monitor") else {}
     return chosen
 
 
