@@ -220,7 +220,7 @@ def _of_cost(entry: Cost) -> tuple[str, ...]:
         f"goes with output: {_outputs(entry)}",
     ]
     for kind, fused in entry.fused.items():
-        error = fused.left or _spelled(fused.error)
+        error = _spelled(fused.left or fused.error)
         facts.append(f"with {kind}, δ = {error}, as {fused.reason}")
     if entry.classifies:
         facts.append("makes the task a classification")

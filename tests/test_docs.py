@@ -45,6 +45,13 @@ def test_what_stands_there_is_what_would_be_written(texts: dict[Path, str]) -> N
     assert set(PLOTS.iterdir()) == {path for path in texts if path.suffix == ".svg"}
 
 
+def test_formulas_are_spelled(texts: dict[Path, str]) -> None:
+    """A tree that nothing has spelled stands there as Python's repr of it."""
+    page = texts[DOCS / "spec.md"]
+    assert "primitive=" not in page
+    assert "with softmax, δ = a Σy - y" in page
+
+
 def test_every_operator_that_has_a_curve_has_its_plot(texts: dict[Path, str]) -> None:
     wanted = {f"activation_{k}" for k, e in ACTIVATIONS.items() if e.elementwise}
     wanted |= {f"cost_{kind}" for kind in COSTS}
