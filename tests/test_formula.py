@@ -9,6 +9,7 @@ import mpmath
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from bpcompile.expr import Apply, Const, Expr, Var, evaluate, spell
 from bpcompile.formula.derive import derivative, plain_powers
@@ -19,6 +20,7 @@ from bpcompile.formula.statements import MAX_WIDTH, statements
 from bpcompile.formula.tree import CALLABLE, NOTATION, Called, children, nodes, written
 from bpcompile.formula.values import number, slope, value
 from bpcompile.operators import ACTIVATIONS
+from bpcompile.spec import NetworkSpec
 from bpcompile.target import load_target
 
 z, a, y = Var("z"), Var("a"), Var("y")
@@ -93,7 +95,7 @@ def _grown(trees: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
 
     calls = st.tuples(st.sampled_from(sorted(set(KNOWN) - set(CALLABLE))), trees)
     return st.one_of(
-        st.sampled_from(sorted(NOTATION)).flatmap(applied),
+        st.sampled_from(sorted(NOTATION.keys() - {"finite", "floor"})).flatmap(applied),
         calls.map(lambda call: called(*call)),
     )
 
@@ -317,3 +319,34 @@ def test_comparisons_are_factors_and_tests_only() -> None:
 
 def _is_test(tree: Expr) -> bool:
     return isinstance(tree, Apply) and tree.primitive in ("lt", "le", "gt", "ge")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        # No divisor's root is a float, a square has no sign to change.
+        ("1 / (z*z - 2)", "has no value at z = -1.41421"),
+        ("1 / cos(z)", "has no value at z = "),
+        ("1 / (z*z - 2)**2", "has no value at z = -1.41421"),
+        ("(z*z - 2)**-2", "has no value at z = -1.41421"),
+        ("1 / ((z - 1.1) * (z - 1.1))", "has no value at z = 1.1"),
+        ("sqrt(abs(z - 7.77))", "is not differentiable at z = 7.77: its derivative is"),
+        ("sqrt(abs(z - 77.7))", "is not differentiable at z = 77.7: its derivative is"),
+        ("abs(z*z - 2)**0.5", "is not differentiable at z = -1.41421"),
+        ("log(abs(z*z - 2))", "is not differentiable at z = -1.41421"),
+        # Primitives of definitions, but no words of formulas.
+        ("z - floor(z)", 'calls "floor", which it does not know'),
+        ("finite(exp(z))", 'calls "finite", which it does not know'),
+    ],
+)
+def test_what_has_no_value_or_slope_off_the_grid(text: str, message: str) -> None:
+    given = {"mine": {"formula": text}}
+    with pytest.raises(ValidationError) as caught:
+        NetworkSpec.model_validate(
+            {
+                "layers": (2, {"size": 3, "activation": "mine"}, 1),
+                "cost": "quadratic",
+                "operators": {"activations": given},
+            }
+        )
+    assert message in str(caught.value)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import apart, as_lists, complex_steps_apart, library, settled
+from oracle import Data, apart, as_lists, complex_steps_apart, library, settled
 from support import ROOT, TARGETS, bpcompile, difference, module_of, spec_of, text_of
 
 from bpcompile import reference
@@ -91,7 +91,7 @@ PLACES = [
 def test_gradients_and_training(place: dict[str, str], target: str) -> None:
     x, y = data(1)
     epochs = 3
-    run = settled(network(**place), x, y, epochs, np.random.default_rng(0))
+    run = settled(network(**place), Data(x, y), epochs, np.random.default_rng(0))
     spec = run.spec
     module = library(spec, target)
     trained = module.Network()

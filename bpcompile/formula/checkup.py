@@ -213,17 +213,31 @@ class _Line:
         if not (left.good and right.good):
             return
         low, high = left.number.real, right.number.real
+        # The place of a pole is rounded: the value there is large and finite.
+        if abs(here.number.real) > 1e3 * max(abs(low), abs(high), 1.0):
+            raise FormulaError(f"has no value at {self.where(p)}", self.advice())
         slopes = self.slope(p - beside), self.slope(p + beside)
         steep = 4 * beside * max(map(abs, slopes))
         if abs(high - low) > max(WRONG * max(1.0, abs(low), abs(high)), steep):
-            if low * high < 0 and abs(low) > 1 / beside / 1e3:
-                raise FormulaError(f"has no value at {self.where(p)}", self.advice())
             jump = f"jumps at {self.where(p)}, from {low:.6g} to {high:.6g}"
             raise FormulaError(f"{jump}: it is not differentiable there")
-        taken = self.derived(p).number.real
+        found = self.derived(p)
+        if not found.good and low == here.number.real == high:
+            return  # a rounded 0 again: sqrt(abs(1 - tanh(z))) far out
+        if not found.good or self.steepens(p, beside, slopes):
+            self.fail_slope(p, found)
+        taken = found.number.real
         sides = max(abs(slopes[0] - slopes[1]), abs(slopes[0] - taken))
         if sides > WRONG * max(1.0, *map(abs, slopes)):
             yield Kink(p, taken)
+
+    def steepens(self, p: float, beside: float, slopes: tuple[float, float]) -> bool:
+        """Does the slope grow without end towards p, as that of sqrt(abs(z)) does?"""
+        nearer = self.slope(p - beside / 1e3), self.slope(p + beside / 1e3)
+        return not self.subject.by_hand and any(
+            abs(near) > 10 * max(abs(far), 1e3)
+            for near, far in zip(nearer, slopes, strict=True)
+        )
 
     # The derivative
 
@@ -259,9 +273,10 @@ class _Line:
             error = FormulaError(f"has no value at {self.where(p)}")
             error.key = "derivative"
             raise error
+        nan = math.isnan(found.number.real)
         raise FormulaError(
             f"is not differentiable at {self.where(p)}: its derivative is "
-            f"{'infinite' if math.isinf(found.number.real) else 'NaN'} there"
+            f"{'NaN' if nan else 'infinite'} there"
         )
 
     # The code
@@ -317,7 +332,18 @@ def _switching(tree: Expr) -> Iterator[Expr]:
             elif node.primitive in ("abs", "sign"):
                 yield node.args[0]
             elif node.primitive == "div":
-                yield node.args[1]
+                yield from _factors(node.args[1])
+            elif node.primitive == "pow":
+                yield node.args[0]
+
+
+def _factors(tree: Expr) -> Iterator[Expr]:
+    """A square has no sign to change, what is squared has: 1 / (z * z - 2)**2."""
+    if isinstance(tree, Apply) and tree.primitive in ("mul", "neg"):
+        for arg in tree.args:
+            yield from _factors(arg)
+    else:
+        yield tree
 
 
 def _bisected(holds: Callable[[float], bool], inside: float, outside: float) -> float:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from bpcompile.conflicts import Conflict, Path
-from bpcompile.expr import PRIMITIVES, Const, Expr, Number, Var, variables
+from bpcompile.expr import Const, Expr, Number, Var, variables
 from bpcompile.formula.checkup import Subject, Verdict, examine, grid
 from bpcompile.formula.derive import derivative, plain_powers
 from bpcompile.formula.errors import FormulaError
 from bpcompile.formula.parser import parse
 from bpcompile.formula.statements import TAKEN, statements
-from bpcompile.formula.tree import written, written_out_size
+from bpcompile.formula.tree import CALLABLE, written, written_out_size
 from bpcompile.formula.values import number
 from bpcompile.formula.words import CONSTANTS
 from bpcompile.operators import ACTIVATIONS, COSTS
@@ -88,7 +88,7 @@ class _Workshop:
         elif kind in ACTIVATIONS or kind in COSTS:
             hint = "take another name"
             self._refuse(path, "is the name of a built-in operator", hint, key=True)
-        elif kind in PRIMITIVES or kind in CONSTANTS or kind in TAKEN:
+        elif kind in CALLABLE or kind in CONSTANTS or kind in TAKEN:
             hint = "take another name"
             self._refuse(path, "has a meaning in formulas", hint, key=True)
         elif kind.endswith(("_prime", "_gradient")):

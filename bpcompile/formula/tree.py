@@ -30,9 +30,13 @@ NOTATION: Mapping[str, str] = {
     "where": "where({0}, {1}, {2})",
 }
 
+#: Primitives that definitions alone use: one hides that it overflows, the other jumps.
+_INNER = ("finite", "floor")
 #: What may be called, with its number of arguments.
 CALLABLE: Mapping[str, int] = {
-    name: form.count("{") for name, form in NOTATION.items() if form[-1] == ")"
+    name: form.count("{")
+    for name, form in NOTATION.items()
+    if form[-1] == ")" and name not in _INNER
 }
 
 
