@@ -10,15 +10,16 @@ lies unseen between two points of the grid.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from bpcompile.expr import Apply, Expr
+from bpcompile.expr import Expr
 from bpcompile.formula.errors import FormulaError
-from bpcompile.formula.tree import Called, nodes, written
+from bpcompile.formula.places import bisected, oddity, switching
+from bpcompile.formula.tree import written
 from bpcompile.formula.values import Ran, Value, slope, value
-from bpcompile.operators.entry import REALS, Body, Interval
+from bpcompile.operators.entry import Body
 
 #: Where a value is expected whatever the rounding; farther out it may get lost.
 NEAR = 10.0
@@ -26,14 +27,6 @@ NEAR = 10.0
 WRONG = 1e-6
 #: How far beside a kink its two sides are looked at, for its place.
 BESIDE = 1e-9
-BISECTIONS = 120
-
-_POSITIVE = (
-    *(1e-9, 1e-4, 0.01, 0.1, 0.25, 0.4, 0.5, 0.7, 1.0, 1.3, 1.5, 2.0, 2.5, 3.0),
-    *(4.0, 5.0, 6.5, 8.0, 10.0, 14.0, 20.0, 30.0, 40.0, 60.0, 80.0, 100.0, 150.0),
-    *(250.0, 350.0, 500.0, 750.0, 1000.0, 3000.0, 1e4),
-)
-_SHARES = (1e-9, 1e-6, 1e-3, 0.01, 0.1, 0.2, 0.3, 0.5, 0.6, 0.75, 0.9, 0.99, 0.999)
 
 
 @dataclass(frozen=True)
@@ -83,18 +76,6 @@ class Verdict:
     high: float
     flat: bool
     worries: tuple[str, ...]
-
-
-def grid(interval: Interval = REALS) -> list[float]:
-    """Points inside an interval: near and far, or near both of its ends."""
-    low, high = interval.low, interval.high
-    if math.isfinite(low) and math.isfinite(high):
-        return [low + share * (high - low) for share in _SHARES]
-    if math.isfinite(low):
-        return [low + p for p in _POSITIVE]
-    if math.isfinite(high):
-        return [high - p for p in reversed(_POSITIVE)]
-    return [*(-p for p in reversed(_POSITIVE)), 0.0, *_POSITIVE]
 
 
 def examine(
@@ -155,7 +136,7 @@ class _Line:
 
     def defined(self) -> None:
         """Raises FormulaError where the formula has no value."""
-        for p in sorted(self.points, key=_oddity):
+        for p in sorted(self.points, key=oddity):
             found = self.at(p)
             # Far out a rounded 0 is not a 0: log(1 - tanh(z)).
             if found.undefined is not None and (
@@ -178,7 +159,7 @@ class _Line:
     def switches(self) -> Iterator[float]:
         """The places where a comparison, abs, max or divisor changes sides."""
         seen: set[float] = set()
-        for tree in dict.fromkeys(_switching(self.subject.tree)):
+        for tree in dict.fromkeys(switching(self.subject.tree)):
             for place in self.roots(tree):
                 if place not in seen:
                     seen.add(place)
@@ -197,7 +178,7 @@ class _Line:
             if now == 0:
                 yield p
             elif before * now < 0:
-                yield _bisected(partial(same_side, before), last, p)
+                yield bisected(partial(same_side, before), last, p)
             before, last = now, p
 
     def kink(self, p: float) -> Iterator[Kink]:
@@ -250,7 +231,7 @@ class _Line:
     def differentiable(self, kinks: set[float]) -> list[float]:
         """The slopes on the grid; FormulaError where there is none, or another."""
         slopes = []
-        for p in sorted(self.points, key=_oddity):
+        for p in sorted(self.points, key=oddity):
             if not self.at(p).good:
                 continue
             found, exact = self.derived(p), self.slope(p)
@@ -296,9 +277,7 @@ class _Line:
                     ran.undefined |= once.undefined
                     last = p
                     continue
-                edge = _bisected(
-                    lambda q: math.isfinite(self.emitted(body, q)), last, p
-                )
+                edge = bisected(lambda q: math.isfinite(self.emitted(body, q)), last, p)
                 what = (
                     "gives NaN" if math.isnan(self.emitted(body, edge)) else "overflows"
                 )
@@ -313,47 +292,3 @@ class _Line:
             found = value(statement.value, known, self.subject.dtype, ran)
             known[statement.target] = found.number.real
         return known[body[-1].target]
-
-
-def _oddity(p: float) -> float:
-    """0 and 1 come first, so that a message names a number that is easily tried."""
-    return abs(math.log(abs(p))) if p else 0.0
-
-
-def _switching(tree: Expr) -> Iterator[Expr]:
-    """Trees whose sign decides something."""
-    for node in nodes(tree):
-        if isinstance(node, Called):
-            # A kink of an activation is one of its written-out form.
-            yield from _switching(node.written_out)
-        elif isinstance(node, Apply):
-            if node.primitive in ("lt", "le", "gt", "ge", "max", "min"):
-                yield node.args[0] - node.args[1]
-            elif node.primitive in ("abs", "sign"):
-                yield node.args[0]
-            elif node.primitive == "div":
-                yield from _factors(node.args[1])
-            elif node.primitive == "pow":
-                yield node.args[0]
-
-
-def _factors(tree: Expr) -> Iterator[Expr]:
-    """A square has no sign to change, what is squared has: 1 / (z * z - 2)**2."""
-    if isinstance(tree, Apply) and tree.primitive in ("mul", "neg"):
-        for arg in tree.args:
-            yield from _factors(arg)
-    else:
-        yield tree
-
-
-def _bisected(holds: Callable[[float], bool], inside: float, outside: float) -> float:
-    """The last number from `outside` inwards at which a test does not hold."""
-    for _ in range(BISECTIONS):
-        middle = inside + (outside - inside) / 2
-        if middle in (inside, outside):
-            break
-        if holds(middle):
-            inside = middle
-        else:
-            outside = middle
-    return outside

@@ -10,10 +10,11 @@ from typing import Any
 
 from bpcompile.conflicts import Conflict, Path
 from bpcompile.expr import Const, Expr, Number, Var, variables
-from bpcompile.formula.checkup import Subject, Verdict, examine, grid
+from bpcompile.formula.checkup import Subject, Verdict, examine
 from bpcompile.formula.derive import derivative, plain_powers
 from bpcompile.formula.errors import FormulaError
 from bpcompile.formula.parser import parse
+from bpcompile.formula.places import grid
 from bpcompile.formula.statements import TAKEN, statements
 from bpcompile.formula.tree import CALLABLE, written, written_out_size
 from bpcompile.formula.values import number
