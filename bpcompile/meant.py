@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from bpcompile.errors import MAX_NEAREST, nearest
 from bpcompile.fields import OneOf
+from bpcompile.operators import REGULARIZERS
 from bpcompile.operators.entry import Entry
 from bpcompile.sections import InputLayer, Layer, Stack
 from bpcompile.spec import NetworkSpec, Path
@@ -31,9 +32,6 @@ Held: TypeAlias = type[BaseModel] | Stack | Named | OneOf | Entry | None
 _ABBREVIATIONS: Mapping[str, str] = {
     "lr": "learning_rate",
     "eta": "learning_rate",
-    "lmbda": "l2",
-    "lambda": "l2",
-    "weight_decay": "l2",
     "batch_size": "mini_batch_size",
     "loss": "cost",
     "random_state": "seed",
@@ -70,87 +68,14 @@ _ABBREVIATIONS: Mapping[str, str] = {
     "scheduler": "schedule",
 }
 
-#: What other tools call a kind of operator (or a dtype), where the two are the same.
-_KINDS: Mapping[str, str] = {
-    "mae": "absolute",
-    "mae_loss": "absolute",
-    "l1_loss": "absolute",
-    "absolute_error": "absolute",
-    "mean_absolute_error": "absolute",
-    "huber_loss": "huber",
-    "smooth_l1": "huber",
-    "smooth_l1_loss": "huber",
-    "hinge_loss": "hinge",
-    "svm": "hinge",
-    "poisson_loss": "poisson",
-    "poisson_nll_loss": "poisson",
-    "logcosh": "log_cosh",
-    "log_cosh_loss": "log_cosh",
-    "swish": "silu",
-    "lrelu": "leaky_relu",
-    "gelu_new": "gelu_tanh",
-    "gelu_approx": "gelu_tanh",
-    "hardtanh": "hard_tanh",
-    "exponential": "exp",
-    "sin": "sine",
-    "mse": "quadratic",
-    "mse_loss": "quadratic",
-    "mean_squared_error": "quadratic",
-    "squared_error": "quadratic",
-    "bce": "cross_entropy",
-    "bce_loss": "cross_entropy",
-    "binary_crossentropy": "cross_entropy",
-    "binary_cross_entropy": "cross_entropy",
-    "log_loss": "cross_entropy",
-    "nll": "log_likelihood",
-    "nll_loss": "log_likelihood",
-    "negative_log_likelihood": "log_likelihood",
-    "categorical_crossentropy": "log_likelihood",
-    "categorical_cross_entropy": "log_likelihood",
-    "sparse_categorical_crossentropy": "log_likelihood",
-    "softmax_cross_entropy": "log_likelihood",
-    "linear": "identity",
-    "none": "identity",
-    "logistic": "sigmoid",
-    "hyperbolic_tangent": "tanh",
-    "rectifier": "relu",
-    "lecun_normal": "lecun",
-    "normal": "standard_normal",
-    "random_normal": "standard_normal",
-    "random_uniform": "uniform",
-    "xavier": "glorot_uniform",
-    "xavier_uniform": "glorot_uniform",
-    "glorot": "glorot_uniform",
-    "xavier_normal": "glorot_normal",
-    "kaiming": "he",
-    "kaiming_normal": "he",
-    "he_normal": "he",
-    "zero": "zeros",
-    "gd": "sgd",
-    "gradient_descent": "sgd",
-    "heavy_ball": "momentum",
-    "nag": "nesterov",
-    "nesterov_momentum": "nesterov",
-    "rescale": "divide",
-    "rescaling": "divide",
-    "standard": "standardize",
-    "standard_scaler": "standardize",
-    "z_score": "standardize",
-    "step_lr": "step",
-    "step_decay": "step",
-    "exponential_lr": "exponential",
-    "exponential_decay": "exponential",
-    "inverse_time_decay": "inverse_time",
-    "linear_lr": "linear",
-    "linear_decay": "linear",
-    "cosine_annealing": "cosine",
-    "cosine_annealing_lr": "cosine",
-    "cosine_decay": "cosine",
-    "one_cycle_lr": "one_cycle",
-    "1cycle": "one_cycle",
-    "plateau": "halve_on_plateau",
-    "reduce_on_plateau": "halve_on_plateau",
-    "reduce_lr_on_plateau": "halve_on_plateau",
+#: Some keys are kinds of operators, which have their aliases.
+_KEYS: Mapping[str, str] = {
+    **_ABBREVIATIONS,
+    **{other: kind for kind, e in REGULARIZERS.items() for other in e.aliases},
+}
+
+#: What other tools call a type of number.
+_DTYPES: Mapping[str, str] = {
     "double": "float64",
     "single": "float32",
     "fp32": "float32",
@@ -185,18 +110,19 @@ def keys_of(held: Held) -> tuple[str, ...]:
 
 def meant_key(word: str, keys: tuple[str, ...]) -> str | None:
     """The key of the same object that `word` was probably meant to be."""
-    short = _ABBREVIATIONS.get(word.casefold())
+    short = _KEYS.get(word.casefold())
     return short if short in keys else nearest(word, keys)
 
 
 def meant_kind(word: str, kinds: Iterable[str]) -> str | None:
-    """The one of `kinds` that `word` was probably meant to be."""
-    kinds = tuple(kinds)
-    # "Z-score", "log loss" and "NLLLoss" are in the table too.
+    """The one of `kinds`, a registry or mere words, that `word` was meant to be."""
+    known = {other: kind for other, kind in _DTYPES.items() if kind in tuple(kinds)}
+    if isinstance(kinds, Mapping):
+        known |= {other: k for k, entry in kinds.items() for other in entry.aliases}
+    # "Z-score", "log loss" and "NLLLoss" are aliases too.
     plain = re.sub(r"[\W_]", "", word.casefold()) if len(word) <= MAX_NEAREST else ""
-    known = {other.replace("_", ""): kind for other, kind in _KINDS.items()}
-    kind = known.get(plain)
-    return kind if kind in kinds else nearest(word, kinds)
+    alike = {other.replace("_", ""): kind for other, kind in known.items()}
+    return alike.get(plain) or nearest(word, tuple(kinds))
 
 
 def key_elsewhere(word: str) -> tuple[str, str] | None:
@@ -207,7 +133,7 @@ def key_elsewhere(word: str) -> tuple[str, str] | None:
             places.setdefault(key, place)
     for name, place in _parameters():
         places.setdefault(name, place)
-    meant = _ABBREVIATIONS.get(word.casefold()) or nearest(word, places)
+    meant = _KEYS.get(word.casefold()) or nearest(word, places)
     return (meant, places[meant]) if meant else None
 
 

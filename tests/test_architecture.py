@@ -83,10 +83,9 @@ def test_no_code_names_a_suffix_of_a_target() -> None:
     assert found == []
 
 
-#: The one other place for kinds: what people call them, told apart from the registry.
-SYNONYMS = PACKAGE / "meant.py"
-#: Kinds whose words stand for something else too: a primitive, a unit, nothing at all.
-COMMON = {"none", "constant", "step", *PRIMITIVES}
+#: Kinds whose words stand for something else too: a primitive, a unit, nothing at all,
+#: what other tools call mu.
+COMMON = {"none", "constant", "step", "momentum", *PRIMITIVES}
 
 
 def test_nothing_names_an_operator_but_its_entry_and_the_defaults() -> None:
@@ -101,7 +100,7 @@ def test_nothing_names_an_operator_but_its_entry_and_the_defaults() -> None:
     found = {
         (short(path), node.value)
         for path in MODULES
-        if path.parent.name != "operators" and path != SYNONYMS
+        if path.parent.name != "operators"
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and node.value in kinds
     }

@@ -55,6 +55,7 @@ def _hard_tanh(z: Number) -> Number:
 
 IDENTITY = Activation(
     kind="identity",
+    aliases=("linear", "none"),
     description="the weighted input itself, for regression",
     symbol="id",
     formula="z",
@@ -66,6 +67,7 @@ IDENTITY = Activation(
 
 SIGMOID = Activation(
     kind="sigmoid",
+    aliases=("logistic",),
     description="the logistic function, the book's own",
     symbol="σ",
     formula="1 / (1 + e⁻ᶻ)",
@@ -79,6 +81,7 @@ SIGMOID = Activation(
 
 TANH = Activation(
     kind="tanh",
+    aliases=("hyperbolic_tangent",),
     description="the hyperbolic tangent; labels are coded -1 and 1",
     symbol="tanh",
     formula="(eᶻ - e⁻ᶻ) / (eᶻ + e⁻ᶻ)",
@@ -143,6 +146,7 @@ SOFTSIGN = Activation(
 
 HARD_TANH = Activation(
     kind="hard_tanh",
+    aliases=("hardtanh",),
     description="z cut off at -1 and 1",
     symbol="hard_tanh",
     formula="max(min(z, 1), -1)",
@@ -155,6 +159,7 @@ HARD_TANH = Activation(
 
 EXP = Activation(
     kind="exp",
+    aliases=("exponential",),
     description="the exponential, for counts and rates; at most the largest number",
     symbol="exp",
     formula="eᶻ, at most the largest finite number",
@@ -167,6 +172,7 @@ EXP = Activation(
 
 SINE = Activation(
     kind="sine",
+    aliases=("sin",),
     description="the sine, for periodic data (Sitzmann et al., 2020, with ω = 1)",
     symbol="sin",
     formula="sin z",

@@ -68,6 +68,13 @@ def _hinge(a: Sequence[Number], y: Sequence[float]) -> Number:
 
 CROSS_ENTROPY = Cost(
     kind="cross_entropy",
+    aliases=(
+        "bce",
+        "bce_loss",
+        "binary_crossentropy",
+        "binary_cross_entropy",
+        "log_loss",
+    ),
     description="for outputs that are each a probability of their own",
     symbol="cross-entropy",
     formula="-Σ (y ln a + (1 - y) ln (1 - a))",
@@ -90,6 +97,15 @@ CROSS_ENTROPY = Cost(
 
 LOG_LIKELIHOOD = Cost(
     kind="log_likelihood",
+    aliases=(
+        "nll",
+        "nll_loss",
+        "negative_log_likelihood",
+        "categorical_crossentropy",
+        "categorical_cross_entropy",
+        "sparse_categorical_crossentropy",
+        "softmax_cross_entropy",
+    ),
     description="for one class out of many; goes with softmax",
     symbol="log-likelihood",
     formula="-Σ y ln a",
@@ -128,6 +144,7 @@ LOG_LIKELIHOOD = Cost(
 
 HINGE = Cost(
     kind="hinge",
+    aliases=("hinge_loss", "svm"),
     description="a margin of 1 on the right side (Cortes and Vapnik, 1995)",
     symbol="hinge",
     formula="Σ max(1 - y a, 0)",

@@ -116,6 +116,7 @@ _OF_SOFTMAX = FusedError(
 
 POISSON = Cost(
     kind="poisson",
+    aliases=("poisson_loss", "poisson_nll_loss"),
     description="for counts: y is Poisson with the mean a (no Stirling term)",
     symbol="Poisson",
     formula="Σ (a - y ln a)",

@@ -39,6 +39,7 @@ def _log_cosh(d: Number) -> Number:
 
 QUADRATIC = Cost(
     kind="quadratic",
+    aliases=("mse", "mse_loss", "mean_squared_error", "squared_error"),
     description="half the squared distance, the book's first cost",
     symbol="quadratic",
     formula="½ Σ (a - y)²",
@@ -49,6 +50,7 @@ QUADRATIC = Cost(
 
 HUBER = Cost(
     kind="huber",
+    aliases=("huber_loss", "smooth_l1", "smooth_l1_loss"),
     description="quadratic near 0, then linear, for data with outliers (Huber, 1964)",
     symbol="Huber",
     formula="Σ q (|a - y| - ½ q), q = min(|a - y|, {delta})",
@@ -69,6 +71,7 @@ HUBER = Cost(
 
 ABSOLUTE = Cost(
     kind="absolute",
+    aliases=("mae", "mae_loss", "l1_loss", "absolute_error", "mean_absolute_error"),
     description="the distance itself: the median instead of the mean",
     symbol="absolute",
     formula="Σ |a - y|",
@@ -79,6 +82,7 @@ ABSOLUTE = Cost(
 
 LOG_COSH = Cost(
     kind="log_cosh",
+    aliases=("logcosh", "log_cosh_loss"),
     description="as huber, but smooth everywhere",
     symbol="log-cosh",
     formula="Σ ln cosh(a - y)",

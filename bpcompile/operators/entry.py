@@ -128,14 +128,16 @@ class Parameter:
 class Entry:
     """What every operator has: its name in specs and its parameters.
 
-    ascending   parameters of which each must be below the next
-    identifier    what its functions are called if not as its kind, which may be a word
-                  that a language keeps to itself
+    aliases      what other tools call the same thing, for messages
+    ascending    parameters of which each must be below the next
+    identifier   what its functions are called if not as its kind, which may be a word
+                 that a language keeps to itself
     """
 
     kind: str
     description: str
     parameters: tuple[Parameter, ...] = field(default=(), kw_only=True)
+    aliases: tuple[str, ...] = field(default=(), kw_only=True)
     ascending: tuple[str, ...] = field(default=(), kw_only=True)
     identifier: str = field(default="", kw_only=True)
 

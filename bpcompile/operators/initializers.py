@@ -65,6 +65,7 @@ SCALED_NORMAL = Initializer(
 
 STANDARD_NORMAL = Initializer(
     kind="standard_normal",
+    aliases=("normal", "random_normal"),
     description="N(0, 1) (the book, chapter 1)",
     formula="N(0, 1)",
     source="Nielsen, chapter 1",
@@ -74,6 +75,7 @@ STANDARD_NORMAL = Initializer(
 
 UNIFORM = Initializer(
     kind="uniform",
+    aliases=("random_uniform",),
     description="uniform between two numbers",
     formula="U({low}, {high})",
     parameters=(
@@ -100,6 +102,7 @@ UNIFORM = Initializer(
 
 GLOROT_UNIFORM = Initializer(
     kind="glorot_uniform",
+    aliases=("xavier", "xavier_uniform", "glorot"),
     description="uniform within ±√(6 / (inputs + neurons))",
     formula="U(-1, 1) √(6 / ({n_in} + {n_out}))",
     source="Glorot and Bengio, Understanding the difficulty of training deep "
@@ -111,6 +114,7 @@ GLOROT_UNIFORM = Initializer(
 
 GLOROT_NORMAL = Initializer(
     kind="glorot_normal",
+    aliases=("xavier_normal",),
     description="normal of variance 2 / (inputs + neurons)",
     formula="N(0, 1) √(2 / ({n_in} + {n_out}))",
     source="Glorot and Bengio (2010), equation (12)",
@@ -120,6 +124,7 @@ GLOROT_NORMAL = Initializer(
 
 HE = Initializer(
     kind="he",
+    aliases=("kaiming", "kaiming_normal", "he_normal"),
     description="normal of variance 2 / inputs, for relu",
     formula="N(0, 1) √(2 / {n_in})",
     source="He, Zhang, Ren and Sun, Delving deep into rectifiers (2015), equation (10)",
@@ -129,6 +134,7 @@ HE = Initializer(
 
 LECUN = Initializer(
     kind="lecun",
+    aliases=("lecun_normal",),
     description="normal of variance 1 / inputs, as scaled_normal is",
     formula="N(0, 1) / √{n_in}",
     source="LeCun, Bottou, Orr and Müller, Efficient BackProp (1998), equation (16)",
@@ -177,6 +183,7 @@ CONSTANT = Initializer(
 
 ZEROS = Initializer(
     kind="zeros",
+    aliases=("zero",),
     description="all 0, as biases often are at first",
     formula="0",
     draws="",

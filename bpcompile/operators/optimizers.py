@@ -29,6 +29,7 @@ def _sgd(w: float, g: float, state: State, eta: float, t: int) -> Stepped:
 
 SGD = Optimizer(
     kind="sgd",
+    aliases=("gd", "gradient_descent"),
     description="plain stochastic gradient descent",
     symbol="SGD",
     formula="{p} → {p} - η/m Σ ∂C/∂{p}",
@@ -49,6 +50,7 @@ def _momentum(
 
 MOMENTUM = Optimizer(
     kind="momentum",
+    aliases=("heavy_ball",),
     description="the book's momentum: a velocity that friction, 1 - mu, slows down",
     symbol="SGD with momentum",
     formula="v → μ v - η/m Σ ∂C/∂{p}; {p} → {p} + v",
@@ -70,6 +72,7 @@ def _nesterov(
 
 NESTEROV = Optimizer(
     kind="nesterov",
+    aliases=("nag", "nesterov_momentum"),
     description="Nesterov's momentum, which looks one step of the velocity ahead",
     symbol="SGD with Nesterov momentum",
     formula="v → μ v + g; {p} → {p} - η (g + μ v)",

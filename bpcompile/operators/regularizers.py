@@ -17,6 +17,7 @@ def _l2(w: Number, lmbda: float, n: int) -> Number:
 
 L2 = Regularizer(
     kind="l2",
+    aliases=("lmbda", "lambda", "weight_decay"),
     description="weight decay, the book's lmbda: lmbda/2n Σ w², weights only",
     symbol="λ",
     constant="lmbda",

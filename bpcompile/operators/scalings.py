@@ -41,6 +41,7 @@ NONE = Scaling(
 
 DIVIDE = Scaling(
     kind="divide",
+    aliases=("rescale", "rescaling"),
     description="every input divided by one number",
     # Beyond these float32 inputs become infinite, or all 0.
     parameters=(
@@ -55,6 +56,7 @@ DIVIDE = Scaling(
 
 STANDARDIZE = Scaling(
     kind="standardize",
+    aliases=("standard", "standard_scaler", "z_score"),
     description="every column to mean 0 and standard deviation 1",
     shift=Var("mean"),
     divisor=Var("std"),

@@ -102,6 +102,7 @@ CONSTANT = Schedule(
 
 STEP = Schedule(
     kind="step",
+    aliases=("step_lr", "step_decay"),
     description="multiplied by a factor now and then",
     parameters=(
         Parameter(
@@ -122,6 +123,7 @@ STEP = Schedule(
 
 EXPONENTIAL = Schedule(
     kind="exponential",
+    aliases=("exponential_lr", "exponential_decay"),
     description="multiplied by a factor each time",
     parameters=(
         Parameter("factor", 0.95, above=0, at_most=1, description="of each change"),
@@ -134,6 +136,7 @@ EXPONENTIAL = Schedule(
 
 INVERSE_TIME = Schedule(
     kind="inverse_time",
+    aliases=("inverse_time_decay",),
     description="falling as 1 / t does",
     parameters=(
         Parameter("decay", 0.1, above=0, at_most=1e9, description="how fast it falls"),
@@ -146,6 +149,7 @@ INVERSE_TIME = Schedule(
 
 LINEAR = Schedule(
     kind="linear",
+    aliases=("linear_lr", "linear_decay"),
     description="along a straight line to a share of η",
     parameters=(END, *SHARED),
     formula="η (1 - (1 - end) t / T)",
@@ -155,6 +159,7 @@ LINEAR = Schedule(
 
 COSINE = Schedule(
     kind="cosine",
+    aliases=("cosine_annealing", "cosine_annealing_lr", "cosine_decay"),
     description="along half a cosine to a share of η (Loshchilov and Hutter, 2017)",
     parameters=(END, *SHARED),
     formula="η (end + (1 - end) (1 + cos(π t / T)) / 2)",
@@ -180,6 +185,7 @@ def _cycle() -> tuple[tuple[str, Expr], ...]:
 
 ONE_CYCLE = Schedule(
     kind="one_cycle",
+    aliases=("one_cycle_lr", "1cycle"),
     description="up and down again along cosines (Smith and Topin, 2018)",
     parameters=(
         Parameter(
@@ -210,6 +216,7 @@ ONE_CYCLE = Schedule(
 
 HALVE_ON_PLATEAU = Schedule(
     kind="halve_on_plateau",
+    aliases=("plateau", "reduce_on_plateau", "reduce_lr_on_plateau"),
     description="halved where validation finds nothing better (the book, chapter 3)",
     parameters=(
         Parameter(

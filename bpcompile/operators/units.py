@@ -77,6 +77,7 @@ def _mish(z: Number) -> Number:
 
 RELU = Activation(
     kind="relu",
+    aliases=("rectifier",),
     description="the rectified linear unit",
     symbol="relu",
     formula="max(z, 0)",
@@ -89,6 +90,7 @@ RELU = Activation(
 
 LEAKY_RELU = Activation(
     kind="leaky_relu",
+    aliases=("lrelu",),
     description="relu with a small slope below 0 (Maas et al., 2013)",
     symbol="leaky_relu",
     formula="max(z, {slope} z)",
@@ -159,6 +161,7 @@ GELU = Activation(
 
 GELU_TANH = Activation(
     kind="gelu_tanh",
+    aliases=("gelu_new", "gelu_approx"),
     description="gelu approximated by tanh (Hendrycks and Gimpel, 2016)",
     symbol="gelu_tanh",
     formula="½ z (1 + tanh(√(2/π) (z + 0.044715 z³)))",
@@ -183,6 +186,7 @@ GELU_TANH = Activation(
 
 SILU = Activation(
     kind="silu",
+    aliases=("swish",),
     description="z σ(z), also called swish (Elfwing et al., 2017)",
     symbol="silu",
     formula="z / (1 + e⁻ᶻ)",
