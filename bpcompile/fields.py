@@ -16,6 +16,9 @@ from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
 from bpcompile.operators.entry import Entry, Parameter
 
+#: Characters of a free text.
+MAX_DESCRIPTION = 2_000
+
 Value: TypeAlias = float | str
 
 

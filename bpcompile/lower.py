@@ -117,9 +117,9 @@ class _Lowering:
 
     def _scaling(self) -> Scaling | None:
         chosen = self.spec.layers[0].scaling
-        if chosen.kind == "none":
-            return None
         entry = SCALINGS[chosen.kind]
+        if entry.is_identity:
+            return None
         numbers = {name: Const(value) for name, value in chosen.numbers.items()}
         return Scaling(
             chosen.kind,

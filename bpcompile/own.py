@@ -10,10 +10,8 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from bpcompile.conflicts import Conflict
-from bpcompile.fields import Operator, Real, Section
+from bpcompile.fields import MAX_DESCRIPTION, Operator, Real, Section
 from bpcompile.operators.entry import Activation, Cost
-
-MAX_DESCRIPTION = 2_000
 
 
 def _pair(value: Any) -> Any:

@@ -13,13 +13,19 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bpcompile.conflicts import conflicts
-from bpcompile.fields import OneOf, Operator, Section, normalised, whole
+from bpcompile.fields import (
+    MAX_DESCRIPTION,
+    OneOf,
+    Operator,
+    Section,
+    normalised,
+    whole,
+)
 from bpcompile.operators import ACTIVATIONS, COSTS
 from bpcompile.operators.entry import Activation, Cost
 from bpcompile.own import Own, OwnOperators, chosen_own
 from bpcompile.sections import Hyperparameters, InputLayer, Layer, Stack
 
-MAX_DESCRIPTION = 2_000
 MAX_NAME = 64
 NAME = rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bpcompile.expr import Expr, Number
+from bpcompile.expr import Const, Expr, Number
 from bpcompile.operators.entry import Body, Entry
 
 NORMAL_DRAWS, UNIFORM_DRAWS = "normal", "uniform"
@@ -137,6 +137,11 @@ class Scaling(Entry):
     fitted: bool
     formula: str
     define: Callable[..., tuple[float, float]]
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether inputs stay what they are, so that nothing need be computed."""
+        return self.shift == Const(0) and self.divisor == Const(1)
 
 
 STATISTICS = ("mean", "std", "min", "max")

@@ -175,7 +175,7 @@ def _sets(
         raise ValueError(f"expected {n} weights, got {len(sample_weight)}")
     fraction = spec.hyperparameters.validation_fraction
     out = [] if fraction is None else held_out(n, fraction, seed)
-    rest = [i for i in range(n) if i not in set(out)]
+    rest = sorted(set(range(n)) - set(out))
     scaling = fit_scaling(spec, [x[i] for i in rest]) if scaling is None else scaling
     given = [1.0] * n if sample_weight is None else sample_weight
     data, held = (
