@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from bpcompile.plan import Plan
+    from bpcompile.render import Renderer, SourceFile
     from bpcompile.spec import NetworkSpec
     from bpcompile.target import Target
 
@@ -131,17 +132,27 @@ def _compiled(options: argparse.Namespace) -> dict[str, str]:
     for spec in options.specs:
         plan = lower(_loaded(spec, options.overrides))
         path = _output_path(options.output, spec, plan, target)
-        module, *beside = renderer.render(plan, options.library)
+        module, *beside = _rendered(renderer, plan, options)
         if path in texts:
             shown = printable(path)
             raise UserError(f"two specs would be written to {shown}; rename one")
-        _refuse_same_file(path, options.specs)
+        _refuse_same_file(path, [*options.specs, *filter(None, [options.weights])])
         _refuse_unusable(path, module.text, target)
         texts[path] = module.text
         if path != "-":
             stem = path.removesuffix(target.suffix)
             texts |= {stem + file.suffix: file.text for file in beside}
     return texts
+
+
+def _rendered(
+    renderer: Renderer, plan: Plan, options: argparse.Namespace
+) -> tuple[SourceFile, ...]:
+    if not options.inference:
+        return renderer.render(plan, options.library)
+    from bpcompile.trained import read_trained
+
+    return (renderer.inference(plan, read_trained(options.weights, plan)),)
 
 
 def _loaded(path: str, overrides: list[str]) -> NetworkSpec:

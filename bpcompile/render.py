@@ -6,10 +6,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
+from bpcompile.decimals import decimals, lines
 from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell
 from bpcompile.inplace import Assign, Assignments, assignments
 from bpcompile.number import NUMBER, as_numbers
@@ -17,6 +19,9 @@ from bpcompile.operators.entry import Body, Map
 from bpcompile.plan import Plan
 from bpcompile.steps import Call
 from bpcompile.target import IN_PLACE, Target
+
+if TYPE_CHECKING:
+    from bpcompile.trained import Trained
 
 DIGITS = 16
 LINE = 88
@@ -49,23 +54,30 @@ class Renderer:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        made = environment(target)
+        self._made = environment(target)
         self._templates = {
-            suffix: made.get_template(file) for suffix, file in target.files.items()
+            suffix: self._made.get_template(file)
+            for suffix, file in target.files.items()
         }
 
     def render(self, plan: Plan, library: bool = False) -> tuple[SourceFile, ...]:
         """The files of a plan, header first in each; see `render`."""
         return tuple(
-            SourceFile(suffix, self._text(template, plan, library))
+            SourceFile(suffix, self._text(template, plan, library=library))
             for suffix, template in self._templates.items()
         )
 
-    def _text(self, template: Template, plan: Plan, library: bool) -> str:
+    def inference(self, plan: Plan, trained: Trained) -> SourceFile:
+        """The file with the weights in it; UserError where the target has none."""
+        template = self._made.get_template(self.target.inference)
+        text = self._text(template, plan, library=False, trained=trained)
+        return SourceFile(self.target.suffix, text)
+
+    def _text(self, template: Template, plan: Plan, **given: bool | Trained) -> str:
         body = template.render(
+            **given,
             plan=plan,
             target=self.target,
-            library=library,
             parameters_in_words=_parameters_in_words(plan),
             spec_names=_spec_names(plan),
             constants=_names_of_constants(plan),
@@ -115,6 +127,8 @@ def environment(target: Target) -> Environment:
         book=_book,
         comment=words.comment,
         clauses=_clauses,
+        decimals=decimals,
+        lines=lines,
         Var=Var,
         zip=zip,
     )

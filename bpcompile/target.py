@@ -47,6 +47,16 @@ class Target:
         return {**module, **self.settings.get("beside", {})}
 
     @property
+    def inference(self) -> str:
+        """The template of the file with trained weights in it.
+
+        Raises UserError where the target has none.
+        """
+        if "inference" not in self.settings:
+            raise UserError(f'target "{self.name}" has no output for inference')
+        return str(self.settings["inference"])
+
+    @property
     def language(self) -> str:
         return str(self.settings["language"])
 
