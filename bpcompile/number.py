@@ -1,17 +1,20 @@
-"""Trees for languages in which what is true or false is no number by itself.
+"""Trees for languages in which not every number has the type of the arrays.
 
-There `1 - (z > 0)` may be a whole number or no number at all, and the choice between
+In some, what is true or false is no number by itself: `1 - (z > 0)` may be a whole number or no number at all, and the choice between
 two numbers, `where(z > 0, 1, 0.01)`, may come in a wider type than z has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
-from bpcompile.expr import COMPARE, PRIMITIVES, Apply, Expr, Var, variables
+from bpcompile.expr import COMPARE, PRIMITIVES, Apply, Const, Expr, Var, variables
 
 #: How a target that needs it spells the conversion of {0} to the type of {1}.
 NUMBER = "number"
+#: How a target that needs it spells rounding {0}, of numbers, to the arrays' type.
+ROUNDED = "rounded"
 
 
 class _Kind(Enum):
@@ -67,3 +70,18 @@ def _choice(trees: list[Expr], kinds: list[_Kind]) -> tuple[Expr, _Kind]:
 def _as_array(value: Expr) -> Expr:
     like = next((v for v in variables(value) if not v.scalar), None)
     return Apply(NUMBER, (value, like)) if like else value
+
+
+def as_rounded(value: Expr, rounded: Callable[[Expr], str]) -> Expr:
+    """The tree with `rounded` of every part that holds no array, each rounded once.
+
+    Whole numbers stay what they are: every type has them.
+    """
+    if isinstance(value, Const) and value.value == int(value.value):
+        return value
+    if all(v.scalar for v in variables(value)):
+        return Var(rounded(value))
+    if not isinstance(value, Apply):
+        return value
+    args = tuple(as_rounded(arg, rounded) for arg in value.args)
+    return Apply(value.primitive, args)

@@ -5,12 +5,12 @@ Frozen dataclasses without behaviour; the kinds of step are in `bpcompile.steps`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bpcompile.expr import Expr, Var, variables
-from bpcompile.operators.entry import Body, Targets
-from bpcompile.steps import Activate, Step, Tensor
+from bpcompile.expr import Expr, Var, substitute, variables
+from bpcompile.operators.entry import Body, Map, Reduce, Targets
+from bpcompile.steps import Activate, ClipValue, Step, Tensor, UpdateParameter
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,25 @@ class Function:
     @property
     def result(self) -> str:
         return self.body[-1].target
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether every neuron has its value without the others."""
+        return not any(isinstance(statement, Reduce) for statement in self.body)
+
+    @property
+    def passes(self) -> Body:
+        """The body as passes over the neurons of one example: its reductions, then the
+        result, with every other map put where it is read."""
+        maps: dict[str, Expr] = {}
+        made: list[Map | Reduce] = []
+        for statement in self.body:
+            value = substitute(statement.value, maps)
+            if isinstance(statement, Reduce) or statement is self.body[-1]:
+                made.append(replace(statement, value=value))
+            else:
+                maps[statement.target] = value
+        return tuple(made)
 
 
 @dataclass(frozen=True)
@@ -287,6 +306,14 @@ class Plan:
     def watches(self) -> tuple[Watch, ...]:
         """All that is evaluated after every epoch, asked for or not."""
         return tuple(w for w in (self.early_stopping, self.plateau) if w)
+
+    @property
+    def descends(self) -> bool:
+        """Whether each update is `UpdateParameter.descent` of a gradient as it is."""
+        steps = [step for block in self.update for step in block.steps]
+        updates = [step for step in steps if isinstance(step, UpdateParameter)]
+        clips = any(isinstance(step, ClipValue) for step in steps)
+        return not self.clipping and not clips and all(u.descent for u in updates)
 
     @property
     def first(self) -> str:

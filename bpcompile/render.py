@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -14,7 +15,7 @@ from bpcompile import __version__
 from bpcompile.decimals import decimals, lines
 from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell
 from bpcompile.inplace import Assign, Assignments, assignments
-from bpcompile.number import NUMBER, as_numbers
+from bpcompile.number import NUMBER, ROUNDED, as_numbers, as_rounded
 from bpcompile.operators.entry import Body, Map
 from bpcompile.plan import Plan
 from bpcompile.steps import Call
@@ -128,6 +129,7 @@ def environment(target: Target) -> Environment:
         comment=words.comment,
         clauses=_clauses,
         decimals=decimals,
+        filled=_filled,
         lines=lines,
         Var=Var,
         zip=zip,
@@ -169,6 +171,30 @@ def _clauses(text: str, room: int, indent: str = "") -> list[str]:
     return [line.rstrip() for line in lines]
 
 
+def _filled(text: str, indent: int, hang: int = 8) -> str:
+    """A statement in lines: where one is full it is broken after a comma or an operator,
+    as far outside of brackets as may be, a choice before both of its signs."""
+    pad, lines = " " * indent, []
+    while len(pad + text) > LINE:
+        room = LINE - len(pad)
+        if choice := re.fullmatch(r"(.*?) (\? .*) (: .*)", text):
+            first, *signs = choice.groups()
+            return "\n".join([*lines, pad + first, *(pad + " " * hang + s for s in signs)])
+        places = [m.end() for m in re.finditer(r"(?<=,) |(?<= [-+*/=]) ", text[:room])]
+        if not places:
+            break
+        # Of two places at the same depth that after a comma, of two such the later.
+        cut = min(places, key=lambda p: (_depth(text[:p]), text[p - 2] != ",", -p))
+        lines.append(pad + text[:cut].rstrip())
+        pad, text = " " * (indent + hang), text[cut:]
+    return "\n".join([*lines, pad + text])
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at the end of a text."""
+    return text.count("(") - text.count(")")
+
+
 def _book(value: Expr, names: Mapping[str, str]) -> str:
     """An expression in the book's notation, for a comment."""
     return spell(value, BOOK, names)
@@ -206,8 +232,17 @@ class _Words:
             if NUMBER in self.settings:
                 value = as_numbers(value)
                 spelling = {**spelling, NUMBER: self.settings[NUMBER]}
+            if ROUNDED in self.settings:
+                value = as_rounded(value, partial(self._rounded, names=names))
             return spell(value, spelling, names or {})
         return value if isinstance(value, str) else repr(value)
+
+    def _rounded(self, value: Expr, names: Mapping[str, str] | None) -> str:
+        """A number of the widest type, as one of the arrays' type."""
+        text = self.scalar(value, names)
+        tight = re.fullmatch(r"\w+|[0-9][\w.+-]*", text)
+        form = f"tight {ROUNDED}" if tight else ROUNDED
+        return str(self.settings[form]).format(text)
 
     def scalar(self, value: Expr, names: Mapping[str, str] | None = None) -> str:
         """An expression of scalars alone, for which a language may have other words.
@@ -310,6 +345,8 @@ class _Words:
         rules = self.settings["literal"]
         quote, width = rules["quote"], rules["width"] - len(indent)
         parts = [""]
+        if rules.get("encoding"):
+            text = text.encode(rules["encoding"]).decode("latin-1")
         for character in text:
             written = self._escaped(character)
             if len(parts[-1]) + len(written) > width:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from bpcompile.expr import Expr, Var
+from bpcompile.expr import Apply, Const, Expr, Var
 from bpcompile.operators.entry import Body
 
 
@@ -308,6 +308,21 @@ class UpdateParameter(Step):
     parameter: Tensor
     gradient: Tensor
     state: tuple[tuple[str, Tensor], ...] = ()
+
+    @property
+    def descent(self) -> tuple[Expr, Expr] | None:
+        """(keep, rate) where all there is to the step is w → keep w - rate nabla, so
+        that a target may make it one with the gradient's product."""
+        if self.before or len(self.body) != 1:
+            return None
+        w, nabla = Var("w"), Var("nabla")
+        match self.body[0].value:
+            case Apply("sub", (kept, Apply("mul", (rate, last)))) if last == nabla:
+                match kept:
+                    case Apply("mul", (keep, left)) if left == w:
+                        return keep, rate
+                return (Const(1), rate) if kept == w else None
+        return None
 
     @property
     def reads(self) -> tuple[Tensor, ...]:
