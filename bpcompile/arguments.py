@@ -15,6 +15,7 @@ USAGE = """\
 bpcompile SPEC [-o FILE|DIR/] [-t TARGET] [--set PATH=VALUE]... [--library]
                [--check | --diff] [--force]
 bpcompile SPEC --inference --weights FILE ...    trained weights in the source
+bpcompile SPEC --header ...    what the module declares, for languages that need it
 bpcompile build SPEC...        the same by name; several specs need -o DIR/
 bpcompile check SPEC [--run] [--resolved] [-t TARGET] [--set PATH=VALUE]...
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
@@ -192,6 +193,11 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--inference",
         action="store_true",
         help="feedforward and predict alone, with the weights of --weights in them",
+    )
+    kind.add_argument(
+        "--header",
+        action="store_true",
+        help="declare what the module defines, for programs that call it",
     )
     parser.add_argument(
         "--weights", metavar="FILE", help="a .safetensors file that train has saved"

@@ -74,6 +74,13 @@ class Renderer:
         text = self._text(template, plan, library=False, trained=trained)
         return SourceFile(self.target.suffix, text)
 
+    def header(self, plan: Plan) -> SourceFile:
+        """The file that declares what the module defines; UserError where the target
+        has none."""
+        about = self.target.header
+        template = self._made.get_template(about["template"])
+        return SourceFile(about["suffix"], self._text(template, plan))
+
     def _text(self, template: Template, plan: Plan, **given: bool | Trained) -> str:
         body = template.render(
             **given,
