@@ -18,7 +18,7 @@ from bpcompile.operators import SCALINGS
 from bpcompile.operators.entry import Activation, Body, Map, label_values
 from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
-from bpcompile.steps import ErrorStep
+from bpcompile.step import ErrorStep
 
 _MOST_SIZES_IN_SUMMARY = 8
 
