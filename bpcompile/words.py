@@ -202,21 +202,30 @@ def clauses(text: str, room: int, indent: str = "") -> list[str]:
 def filled(text: str, indent: int, hang: int = 8) -> str:
     """A statement in lines: where one is full it is broken after a comma or an operator,
     as far outside of brackets as may be, a choice before both of its signs."""
-    pad = " " * indent
+    pad, deeper = " " * indent, " " * (indent + hang)
     lines: list[str] = []
     while len(pad + text) > LINE:
-        room = LINE - len(pad)
         if choice := re.fullmatch(r"(.*?) (\? .*) (: .*)", text):
             first, *signs = choice.groups()
-            lines += [pad + first, *(pad + " " * hang + sign for sign in signs)]
+            lines += [pad + first, *(deeper + sign for sign in signs)]
             return "\n".join(lines)
-        places = [m.end() for m in re.finditer(r"(?<=,) |(?<= [-+*/=]) ", text[:room])]
-        if not places:
+        places = [m.end() for m in re.finditer(r"(?<=,) |(?<= [-+*/=]) ", text)]
+        fit = [place for place in places if len(pad) + place <= LINE + 1]
+        if not fit:
             break
         # Of two places at the same depth that after a comma, of two such the later.
-        cut = min(places, key=lambda p: (_depth(text[:p]), text[p - 2] != ",", -p))
+        cut = min(fit, key=lambda p: (_depth(text[:p]), text[p - 2] != ",", -p))
         lines.append(pad + text[:cut].rstrip())
-        pad, text = " " * (indent + hang), text[cut:]
+        if _depth(text[:cut]) > 0:
+            inner = " " * (len(pad) + hang)
+            # What a broken operand is added to or multiplied by begins a line.
+            ends = (p for p in places if p > cut and _depth(text[:p]) == 0)
+            if end := next(ends, 0):
+                lines.append(inner + text[cut:end].rstrip())
+                cut = end
+            else:
+                deeper = inner
+        pad, text = deeper, text[cut:]
     return "\n".join([*lines, pad + text])
 
 

@@ -72,8 +72,9 @@ def texts_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
         and node.args
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield from [] if id(node) in named else [(node.lineno, node.value)]
+        constant = isinstance(node, ast.Constant) and id(node) not in named
+        if constant and isinstance(node.value, str):
+            yield node.lineno, node.value
 
 
 def test_no_code_names_a_target_or_its_language() -> None:
