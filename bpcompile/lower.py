@@ -26,7 +26,7 @@ from bpcompile.plan import (
     Scaling,
 )
 from bpcompile.spec import NetworkSpec, digest
-from bpcompile.steps import ErrorStep
+from bpcompile.step import ErrorStep
 
 _MOST_SIZES_IN_SUMMARY = 8
 

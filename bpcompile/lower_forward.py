@@ -6,7 +6,8 @@ from bpcompile.lower_operators import reads_z, resolved
 from bpcompile.operators.entry import Activation
 from bpcompile.plan import Block, Dropout
 from bpcompile.spec import NetworkSpec
-from bpcompile.steps import Activate, Drop, Step, Tensor, WeightedInput
+from bpcompile.step import Step, Tensor
+from bpcompile.steps import Activate, Drop, WeightedInput
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from bpcompile.expr import Expr, Var, substitute, variables
 from bpcompile.operators.entry import Body, Map, Reduce, Targets
-from bpcompile.steps import Activate, ClipValue, Step, Tensor, UpdateParameter
+from bpcompile.step import Step, Tensor
+from bpcompile.steps import Activate, ClipValue, UpdateParameter
 
 
 @dataclass(frozen=True)
