@@ -53,7 +53,7 @@ def _rounded(value: float) -> float:
     return float(rounded)
 
 
-def lines(words: Iterable[str], indent: int = 0, between: str = "") -> str:
+def in_lines(words: Iterable[str], indent: int = 0, between: str = "") -> str:
     """Words in lines of at most 88 columns, `between` after each but the last.
 
     The first line begins at `indent`, the others four columns further to the right.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
-from bpcompile.decimals import decimals, lines
+from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell
 from bpcompile.inplace import Assign, Assignments, assignments
 from bpcompile.number import NUMBER, ROUNDED, as_numbers, as_rounded
@@ -130,7 +130,7 @@ def environment(target: Target) -> Environment:
         clauses=_clauses,
         decimals=decimals,
         filled=_filled,
-        lines=lines,
+        in_lines=in_lines,
         Var=Var,
         zip=zip,
     )
