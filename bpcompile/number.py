@@ -17,6 +17,10 @@ NUMBER = "number"
 ROUNDED = "rounded"
 
 
+#: Below it every language spells whole numbers without a point.
+_WHOLE = 2**31
+
+
 class _Kind(Enum):
     """What a language takes a tree for: arrays keep their type, numbers have none."""
 
@@ -77,8 +81,12 @@ def as_rounded(value: Expr, rounded: Callable[[Expr], str]) -> Expr:
 
     Whole numbers stay what they are: every type has them.
     """
-    if isinstance(value, Const) and value.value == int(value.value):
-        return value
+    if (
+        isinstance(value, Const)
+        and abs(value.value) < _WHOLE
+        and value.value == int(value.value)
+    ):
+        return Const(int(value.value))
     if all(v.scalar for v in variables(value)):
         return Var(rounded(value))
     if not isinstance(value, Apply):
