@@ -16,7 +16,16 @@ from collections.abc import Iterator
 
 from c_programs import generated_trainer
 from languages import RACES, Race, machine
-from rounds import Absent, Measured, rounds, without_slowing, write_job
+from rounds import (
+    Absent,
+    Limits,
+    Measured,
+    add_limits,
+    limits_of,
+    rounds,
+    without_slowing,
+    write_job,
+)
 
 #: The first is what the others are compared with.
 WAYS = (
@@ -38,7 +47,7 @@ WAYS = (
 )
 
 
-def measured(race: Race, limits: tuple[int, int, float]) -> dict[str, Measured]:
+def measured(race: Race, limits: Limits) -> dict[str, Measured]:
     """By way to compile; those that fail are named on standard error."""
     contenders = []
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +60,7 @@ def measured(race: Race, limits: tuple[int, int, float]) -> dict[str, Measured]:
                 )
             except Absent as reason:
                 print(f"{way}: left out: {reason}", file=sys.stderr)
-        found = rounds(contenders, race.cores, *limits)
+        found = rounds(contenders, race.cores, limits)
     return {m.contender.name: m for m in found}
 
 
@@ -74,12 +83,10 @@ def cell(found: dict[str, Measured], way: str) -> str:
 def main() -> None:
     without_slowing()
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("--rounds", type=int, default=7, help="at least so many")
-    arguments.add_argument("--most", type=int, default=21, help="rounds at most")
-    arguments.add_argument("--steady", type=float, default=0.1, help="spread to reach")
+    add_limits(arguments)
     arguments.add_argument("--only", default="", help="networks that begin so: 784-30")
     options = arguments.parse_args()
-    limits = (options.rounds, options.most, options.steady)
+    limits = limits_of(options)
     results = {
         f"{race.work.sizes} at {race.work.mini_batch_size}": measured(race, limits)
         for race in RACES

@@ -30,7 +30,16 @@ from functools import partial
 
 from c_programs import FLAGS, fann_trainer, generated_trainer, nearest_of_fann
 from peers import PEERS
-from rounds import Absent, Contender, Measured, rounds, without_slowing, write_job
+from rounds import (
+    Absent,
+    Contender,
+    Measured,
+    add_limits,
+    limits_of,
+    rounds,
+    without_slowing,
+    write_job,
+)
 from workloads import Workload
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -233,9 +242,7 @@ def output(*command: str) -> str:
 def main() -> None:
     without_slowing()
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("--rounds", type=int, default=11, help="at least so many")
-    arguments.add_argument("--most", type=int, default=33, help="rounds at most")
-    arguments.add_argument("--steady", type=float, default=0.1, help="spread to reach")
+    add_limits(arguments)
     arguments.add_argument("--only", default="", help="networks that begin so: 784-30")
     arguments.add_argument(
         "--clang", action="store_true", help="generated C by clang too"
@@ -247,9 +254,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             found = list(contenders(race, pathlib.Path(folder), options.clang))
-            measured = rounds(
-                found, race.cores, options.rounds, options.most, options.steady
-            )
+            measured = rounds(found, race.cores, limits_of(options))
         results.append(Result(race, tuple(measured)))
     print(f"python bench/languages.py {' '.join(sys.argv[1:])}".rstrip(), end="\n\n")
     print(*machine(), "", *table(results), "", *targets(results), sep="\n")

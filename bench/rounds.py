@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -107,10 +109,19 @@ class Running:
             raise Absent("its weights are not finite")
         return values
 
-    def turn(self, epochs: int) -> float:
-        """Microseconds per step, over so many epochs."""
+    def turn(self, epochs: int, busy: bool = False) -> float:
+        """Microseconds per step, over so many epochs; as `rounds` says of `busy`."""
+        start, before = time.perf_counter(), self.on_core()
         seconds = sum(self.ask("epoch") for _ in range(epochs))
+        if busy:
+            taken = time.perf_counter() - start
+            seconds *= min(1.0, (self.on_core() - before) / taken)
         return 1e6 * seconds / epochs / self.contender.work.steps
+
+    def on_core(self) -> float:
+        """The seconds that all its threads together have had a core (Linux)."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text("ascii").split()[0]) for task in tasks) / 1e9
 
 
 @contextmanager
@@ -174,10 +185,36 @@ def checked(runner: Running, steps: dict[pathlib.Path, Any]) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Limits:
+    """`fewest` rounds, and up to `most` while the spread of one is not below `steady`.
+
+    busy   the machine has other work to do: of the time of a contender on one core,
+           count what it had the core; on two, that would say nothing
+    """
+
+    fewest: int
+    most: int
+    steady: float
+    busy: bool
+
+
+def add_limits(arguments: argparse.ArgumentParser) -> None:
+    add = arguments.add_argument
+    add("--rounds", type=int, default=11, help="at least so many")
+    add("--most", type=int, default=33, help="rounds at most")
+    add("--steady", type=float, default=0.1, help="spread to reach")
+    add("--busy", action="store_true", help="on one core, count only its own time")
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    return Limits(options.rounds, options.most, options.steady, options.busy)
+
+
 def rounds(
-    contenders: Sequence[Contender], cores: int, fewest: int, most: int, steady: float
+    contenders: Sequence[Contender], cores: int, limits: Limits
 ) -> list[Measured]:
-    """Time all in turn, in `fewest` rounds and up to `most` while one is unsteady.
+    """Time all in turn.
 
     Raises Absent where weights are not finite in the end: such steps may be slow ones.
     """
@@ -187,11 +224,13 @@ def rounds(
         runners = [runner for runner in started if checked(runner, steps)]
         epochs = [epochs_of_turn(runner) for runner in runners]
         times: list[list[float]] = [[] for _ in runners]
-        for done in range(most):
-            if done >= fewest and all(spread(found) < steady for found in times):
+        busy = limits.busy and cores == 1
+        for done in range(limits.most):
+            steady = all(spread(t) < limits.steady for t in times if done > 1)
+            if done >= limits.fewest and steady:
                 break
             for runner, count, found in zip(runners, epochs, times, strict=True):
-                found.append(runner.turn(count))
+                found.append(runner.turn(count, busy))
         for runner in runners:
             runner.parameters()
     pairs = zip(runners, times, strict=True)

@@ -1,17 +1,20 @@
 // A generated C trainer as a contender: cc -I FOLDER -DBPC_NO_MAIN bench/trainer.c -lm,
 // where FOLDER/model.c is what the compiler made. Run as: trainer FOLDER EXAMPLES
+//
+// What it calls is public, but it includes the file for the table of its parameters;
+// hence names that the file does not have.
 #define _POSIX_C_SOURCE 200809L
 #include "model.c"
 
 #include "contender.h"
 
-struct trainer {
+struct bench_trainer {
     struct network *net;
     struct training training;
 };
 
-static void update_once(void *state) {
-    struct trainer *trainer = state;
+static void bench_update(void *state) {
+    struct bench_trainer *trainer = state;
     const struct array *x = &trainer->training.x;
     const uint8_t *labels = trainer->training.y.values;
     int64_t classes[MINI_BATCH_SIZE];
@@ -24,13 +27,13 @@ static void update_once(void *state) {
     free(y);
 }
 
-static void train_epoch(void *state) {
-    struct trainer *trainer = state;
+static void bench_epoch(void *state) {
+    struct bench_trainer *trainer = state;
     network_train(trainer->net, &trainer->training);
 }
 
-static void save(void *state, FILE *file) {
-    struct trainer *trainer = state;
+static void bench_save(void *state, FILE *file) {
+    struct bench_trainer *trainer = state;
     for (size_t p = 0; p < sizeof PARAMETERS / sizeof *PARAMETERS; p++) {
         const size_t n = PARAMETERS[p].rows * PARAMETERS[p].columns;
         real *values = memory(n * sizeof *values);
@@ -41,7 +44,7 @@ static void save(void *state, FILE *file) {
 }
 
 // The parameters of start.f32, one after another.
-static void set_start(struct network *net, const char *folder) {
+static void bench_start(struct network *net, const char *folder) {
     size_t n = 0;
     for (size_t p = 0; p < sizeof PARAMETERS / sizeof *PARAMETERS; p++)
         n += PARAMETERS[p].rows * PARAMETERS[p].columns;
@@ -58,9 +61,9 @@ int main(int argc, char **argv) {
     if (argc != 3)
         stop("usage:", "trainer FOLDER EXAMPLES");
     const size_t n = strtoul(argv[2], NULL, 10);
-    struct trainer trainer = {.net = memory(network_size())};
+    struct bench_trainer trainer = {.net = memory(network_size())};
     network_init(trainer.net, SEED);
-    set_start(trainer.net, argv[1]);
+    bench_start(trainer.net, argv[1]);
     real *x = contents(argv[1], "x.f32", n * N1 * sizeof *x);
     uint8_t *labels = contents(argv[1], "labels.u8", n);
     trainer.training = (struct training){
@@ -69,5 +72,5 @@ int main(int argc, char **argv) {
             .epochs = 1,
             .memory = memory(network_train_memory(n)),
     };
-    return serve(&(struct contender){&trainer, update_once, train_epoch, save});
+    return serve(&(struct contender){&trainer, bench_update, bench_epoch, bench_save});
 }
