@@ -88,7 +88,7 @@ def main() -> None:
     options = arguments.parse_args()
     limits = limits_of(options)
     results = {
-        f"{race.work.sizes} at {race.work.mini_batch_size}": measured(race, limits)
+        race.title: measured(race, limits)
         for race in RACES
         if race.work.sizes.startswith(options.only)
     }

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import math
 import os
 import pathlib
 import subprocess
@@ -43,42 +44,46 @@ from rounds import (
 from workloads import Workload
 
 HERE = pathlib.Path(__file__).resolve().parent
-LIMIT = "matrix-product"
+LIMIT = PEERS["product"].title
 
 
 @dataclass(frozen=True)
 class Race:
-    """How many times slower than C the others must be, and C at most to the limit."""
+    """How much faster than others C is to be, and within what of the limit."""
 
     work: Workload
     cores: int
-    slower: Mapping[str, float]
+    faster: Mapping[str, float]
     to_limit: float | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.work.sizes} at {self.work.mini_batch_size}"
 
 
 RACES = (
     Race(
         Workload((784, 30, 10), "sigmoid", "sigmoid", "quadratic", 10, 5_000),
         1,
-        {"jax": 4, "torch": 25},
+        {"JAX scan": 4, "PyTorch eager": 25},
         2.0,
     ),
     Race(
         Workload((784, 100, 10), "sigmoid", "sigmoid", "cross_entropy", 10, 5_000),
         1,
-        {"jax": 2, "torch": 8},
+        {"JAX scan": 2, "PyTorch eager": 8},
         1.6,
     ),
     Race(
         Workload((64, 32, 10), "relu", "softmax", "log_likelihood", 32, 16_000),
         1,
-        {"jax": 4, "torch": 30},
+        {"JAX scan": 4, "PyTorch eager": 30},
         2.5,
     ),
     Race(
         Workload((784, 512, 512, 10), "relu", "softmax", "log_likelihood", 128, 6_400),
         2,
-        {"jax": 1},
+        {"JAX scan": 1},
     ),
     Race(
         Workload(
@@ -90,7 +95,7 @@ RACES = (
             5_120,
         ),
         2,
-        {"jax": 1},
+        {"JAX scan": 1},
     ),
 )
 
@@ -117,7 +122,7 @@ class Result:
         """The generated C program to compare with: the fastest of those that ran."""
         return min(
             (m.median for m in self.measured if m.contender.name.startswith("C")),
-            default=float("nan"),
+            default=math.nan,
         )
 
 
@@ -141,7 +146,7 @@ def contenders(race: Race, folder: pathlib.Path, clang: bool) -> Iterator[Conten
             generated_trainer, name, race.work, own, compiler, flags
         )
     for name in PEERS:
-        builders[name] = partial(peer, name, race.work, own)
+        builders[PEERS[name].title] = partial(peer, name, race.work, own)
     builders["FANN"] = partial(
         fann_trainer, near, write_job(near, folder / "fann"), NOTES["FANN"]
     )
@@ -153,19 +158,24 @@ def contenders(race: Race, folder: pathlib.Path, clang: bool) -> Iterator[Conten
 
 
 def peer(name: str, work: Workload, folder: pathlib.Path) -> Contender:
-    _, module = PEERS[name]
-    if importlib.util.find_spec(module) is None:
-        raise Absent(f"there is no {module}: pip install 'bpcompile[bench]'")
+    found = PEERS[name]
+    if importlib.util.find_spec(found.module) is None:
+        raise Absent("not installed: pip install 'bpcompile[bench]'")
     note = ""
     if name == "scikit-learn" and work.cost == "quadratic":
         work, note = replace(work, cost="cross_entropy"), NOTES[name]
         folder = write_job(work, folder.with_name("scikit_learn"))
     command = (sys.executable, str(HERE / "peers.py"), name, str(folder))
-    return Contender(name, command, folder, work, note, trains=name != LIMIT)
+    trains = found.title != LIMIT
+    return Contender(found.title, command, folder, work, note, trains)
 
 
 def table(results: Sequence[Result]) -> Iterator[str]:
-    yield "| network, mini-batch | cores | implementation | µs per step | spread | to C | to the limit |"
+    """Every contender of every race."""
+    yield (
+        "| network, mini-batch | cores | implementation | µs per step | spread "
+        "| to C | to the limit |"
+    )
     yield "|---|---:|---|---:|---:|---:|---:|"
     notes: list[str] = []
     for result in results:
@@ -176,41 +186,49 @@ def table(results: Sequence[Result]) -> Iterator[str]:
                 notes.append(note)
             mark = f" ({notes.index(note) + 1})" if note else ""
             cells = (
-                f"{result.race.work.sizes} at {result.race.work.mini_batch_size}",
-                result.race.cores,
+                result.race.title,
+                str(result.race.cores),
                 found.contender.name + mark,
                 f"{found.median:.1f}",
                 f"{found.spread:.0%}",
                 f"{found.median / result.fastest:.2f}",
                 f"{found.median / limit:.2f}" if limit else "-",
             )
-            yield f"| {' | '.join(map(str, cells))} |"
+            yield f"| {' | '.join(cells)} |"
     for number, note in enumerate(notes, start=1):
         yield f"\n({number}) {note}."
 
 
+def overview(results: Sequence[Result]) -> Iterator[str]:
+    """A row for each network: the fastest C program, the others as multiples of it."""
+    titles = [PEERS[name].title for name in PEERS] + ["FANN"]
+    yield f"| network, mini-batch | cores | generated C | {' | '.join(titles)} |"
+    yield "|---|---:|---:|" + "---:|" * len(titles)
+    for result in results:
+        medians = (result.median(title) for title in titles)
+        cells = [f"{m / result.fastest:.2f} x" if m else "-" for m in medians]
+        start = f"| {result.race.title} | {result.race.cores} | {result.fastest:.1f} µs"
+        yield f"{start} | {' | '.join(cells)} |"
+
+
 def targets(results: Sequence[Result]) -> Iterator[str]:
-    """What issue 4 asks for, beside what this run gave."""
+    """What is wanted of C beside what this run gave."""
     yield "| network, mini-batch | wanted of C | measured | met |"
     yield "|---|---|---:|---|"
     for result in results:
-        work = result.race.work
-        title = f"{work.sizes} at {work.mini_batch_size}"
-        wanted = [(name, factor, True) for name, factor in result.race.slower.items()]
+        for name, factor in result.race.faster.items():
+            ratio = (result.median(name) or math.nan) / result.fastest
+            text = f"at least {factor:g} x faster than {name}"
+            yield verdict(result, text, ratio, ratio >= factor)
         if result.race.to_limit is not None:
-            wanted.append((LIMIT, result.race.to_limit, False))
-        for name, factor, faster in wanted:
-            other = result.median(name)
-            if faster:
-                text = f"at least {factor:g} x faster than {name}"
-                ratio = other / result.fastest if other else None
-                met = ratio is not None and ratio >= factor
-            else:
-                text = f"within {factor:g} x of the limit"
-                ratio = result.fastest / other if other else None
-                met = ratio is not None and ratio <= factor
-            shown = f"{ratio:.2f}" if ratio is not None else "not measured"
-            yield f"| {title} | {text} | {shown} | {'yes' if met else 'no'} |"
+            ratio = result.fastest / (result.median(LIMIT) or math.nan)
+            text = f"within {result.race.to_limit:g} x of the limit"
+            yield verdict(result, text, ratio, ratio <= result.race.to_limit)
+
+
+def verdict(result: Result, text: str, ratio: float, met: bool) -> str:
+    shown = "not measured" if math.isnan(ratio) else f"{ratio:.2f}"
+    return f"| {result.race.title} | {text} | {shown} | {'yes' if met else 'no'} |"
 
 
 def machine() -> Iterator[str]:
@@ -257,7 +275,16 @@ def main() -> None:
             measured = rounds(found, race.cores, limits_of(options))
         results.append(Result(race, tuple(measured)))
     print(f"python bench/languages.py {' '.join(sys.argv[1:])}".rstrip(), end="\n\n")
-    print(*machine(), "", *table(results), "", *targets(results), sep="\n")
+    print(
+        *machine(),
+        "",
+        *table(results),
+        "",
+        *targets(results),
+        "",
+        *overview(results),
+        sep="\n",
+    )
 
 
 if __name__ == "__main__":

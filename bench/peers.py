@@ -253,15 +253,24 @@ def scikit_learn(job: Job) -> Trainer:
     return Trainer(lambda: fit(m), lambda: fit(work.examples), parameters)
 
 
-#: What `python bench/peers.py NAME` answers to, and the module it needs.
-PEERS: dict[str, tuple[Callable[[Job], Trainer], str]] = {
-    "numpy": (numpy, "numpy"),
-    "numpy-textbook": (numpy_textbook, "numpy"),
-    "matrix-product": (matrix_product, "numpy"),
-    "torch": (torch_eager, "torch"),
-    "torch-compile": (torch_compile, "torch"),
-    "jax": (jax_scan, "jax"),
-    "scikit-learn": (scikit_learn, "sklearn"),
+@dataclass(frozen=True)
+class Peer:
+    """What tables call it, the module that it needs, and how it begins."""
+
+    title: str
+    module: str
+    build: Callable[[Job], Trainer]
+
+
+#: What `python bench/peers.py NAME` answers to.
+PEERS = {
+    "numpy": Peer("generated NumPy", "numpy", numpy),
+    "numpy-textbook": Peer("generated NumPy, textbook", "numpy", numpy_textbook),
+    "torch": Peer("PyTorch eager", "torch", torch_eager),
+    "torch-compile": Peer("torch.compile", "torch", torch_compile),
+    "jax": Peer("JAX scan", "jax", jax_scan),
+    "scikit-learn": Peer("scikit-learn", "sklearn", scikit_learn),
+    "product": Peer("limit", "numpy", matrix_product),
 }
 
 
@@ -281,7 +290,7 @@ def obey(trainer: Trainer, line: str) -> float | None:
 
 def main() -> None:
     name, folder = sys.argv[1:]
-    trainer = PEERS[name][0](read_job(pathlib.Path(folder)))
+    trainer = PEERS[name].build(read_job(pathlib.Path(folder)))
     for line in sys.stdin:
         start = time.perf_counter()
         counted = obey(trainer, line.rstrip("\n"))
