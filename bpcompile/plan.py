@@ -100,12 +100,15 @@ class Initial:
     value    over "draw", one number of the stream, "n_in" and "n_out"
     draws, orthogonal    as in `bpcompile.operators.training.Initializer`
     is_long  the draws get a line of their own
+    adds_products    its last bits depend on whether a product is rounded before it is
+                     added
     """
 
     value: Expr
     draws: str
     orthogonal: bool
     is_long: bool
+    adds_products: bool
 
 
 @dataclass(frozen=True)
