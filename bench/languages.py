@@ -204,7 +204,7 @@ def overview(results: Sequence[Result]) -> Iterator[str]:
     titles = [PEERS[name].title for name in PEERS] + ["FANN"]
     yield f"| network, mini-batch | cores | generated C | {' | '.join(titles)} |"
     yield "|---|---:|---:|" + "---:|" * len(titles)
-    for result in results:
+    for result in (r for r in results if not math.isnan(r.fastest)):
         medians = (result.median(title) for title in titles)
         cells = [f"{m / result.fastest:.2f} x" if m else "-" for m in medians]
         start = f"| {result.race.title} | {result.race.cores} | {result.fastest:.1f} µs"
