@@ -11,15 +11,8 @@ from bpcompile.operators.entry import Body, Map
 from bpcompile.operators.training import Regularizer
 from bpcompile.plan import Block, Constant, Decay, UpdateFunction
 from bpcompile.spec import NetworkSpec
-from bpcompile.steps import (
-    Call,
-    ClipNorm,
-    ClipValue,
-    LimitNorm,
-    Step,
-    Tensor,
-    UpdateParameter,
-)
+from bpcompile.step import Call, Step, Tensor
+from bpcompile.steps import ClipNorm, ClipValue, LimitNorm, UpdateParameter
 
 #: A body of more operations than this becomes a function of its own.
 MOST_INLINE = 4

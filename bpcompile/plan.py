@@ -10,7 +10,8 @@ from typing import Any
 
 from bpcompile.expr import Expr, Var, substitute, variables
 from bpcompile.operators.entry import Body, Map, Reduce, Targets
-from bpcompile.steps import Activate, ClipValue, Step, Tensor, UpdateParameter
+from bpcompile.step import Step, Tensor
+from bpcompile.steps import Activate, ClipValue, UpdateParameter
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,18 @@ class Block:
     layer: int
     comment: str
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What the outputs alone need, and nothing that only training does.
+
+    blocks     from the inputs to a of the last layer, nothing dropped
+    functions  the operators that they apply
+    """
+
+    blocks: tuple[Block, ...]
+    functions: tuple[Function, ...]
 
 
 @dataclass(frozen=True)
@@ -243,6 +256,7 @@ class CostValue:
 class Plan:
     """A network, lowered. `constants` are its numbers, each named once.
 
+    shape        what it is in words: "A 784-30-10 network"
     arrays       of layers 1 to L: what one mini-batch needs, allocated once
     feedforward  from the inputs to the output's z, nothing dropped; `output` is the
                  step from there to its a
@@ -257,6 +271,7 @@ class Plan:
 
     name: str
     description: str
+    shape: str
     summary: str
     digest: str
     dtype: str
@@ -272,6 +287,7 @@ class Plan:
     dropouts: tuple[Dropout, ...]
     feedforward: tuple[Block, ...]
     output: Activate
+    inference: Inference
     forward: tuple[Block, ...]
     backward: tuple[Block, ...]
     scalars: tuple[tuple[str, Expr], ...]
