@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpcompile.expr import Const, operations, substitute
+from bpcompile.expr import Apply, Const, Expr, operations, substitute
 from bpcompile.fields import Operator
 from bpcompile.operators import INITIALIZERS
 from bpcompile.operators.training import UNIFORM_DRAWS
@@ -19,7 +19,9 @@ def initial(chosen: Operator) -> Initial:
     value = substitute(entry.value, numbers)
     needs_line = entry.draws == UNIFORM_DRAWS or entry.orthogonal
     is_long = needs_line or operations(value) > MOST_BESIDE_DRAW
-    return Initial(value, entry.draws, entry.orthogonal, is_long)
+    return Initial(
+        value, entry.draws, entry.orthogonal, is_long, _adds_products(value)
+    )
 
 
 def initial_formula(parameter: str, chosen: Operator, layer: int) -> str:
@@ -28,3 +30,13 @@ def initial_formula(parameter: str, chosen: Operator, layer: int) -> str:
     sizes = {"n_in": f"N{layer - 1}", "n_out": f"N{layer}"}
     formula = entry.formula.format(**sizes, **chosen.parameters)
     return f"{parameter} {'~' if entry.draws else '='} {formula}"
+
+
+def _adds_products(value: Expr) -> bool:
+    if not isinstance(value, Apply):
+        return False
+    if value.primitive in ("add", "sub"):
+        products = [arg for arg in value.args if isinstance(arg, Apply)]
+        if any(arg.primitive == "mul" for arg in products):
+            return True
+    return any(_adds_products(arg) for arg in value.args)

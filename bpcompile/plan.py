@@ -95,18 +95,33 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Inference:
+    """What the outputs alone need, and nothing that only training does.
+
+    blocks     from the inputs to a of the last layer, nothing dropped
+    functions  the operators that they apply
+    """
+
+    blocks: tuple[Block, ...]
+    functions: tuple[Function, ...]
+
+
+@dataclass(frozen=True)
 class Initial:
     """The first values of a layer's weights or biases.
 
     value    over "draw", one number of the stream, "n_in" and "n_out"
     draws, orthogonal    as in `bpcompile.operators.training.Initializer`
     is_long  the draws get a line of their own
+    adds_products    its last bits depend on whether a product is rounded before it is
+                     added
     """
 
     value: Expr
     draws: str
     orthogonal: bool
     is_long: bool
+    adds_products: bool
 
 
 @dataclass(frozen=True)
@@ -241,6 +256,7 @@ class CostValue:
 class Plan:
     """A network, lowered. `constants` are its numbers, each named once.
 
+    shape        what it is in words: "A 784-30-10 network"
     arrays       of layers 1 to L: what one mini-batch needs, allocated once
     feedforward  from the inputs to the output's z, nothing dropped; `output` is the
                  step from there to its a
@@ -255,6 +271,7 @@ class Plan:
 
     name: str
     description: str
+    shape: str
     summary: str
     digest: str
     dtype: str
@@ -270,6 +287,7 @@ class Plan:
     dropouts: tuple[Dropout, ...]
     feedforward: tuple[Block, ...]
     output: Activate
+    inference: Inference
     forward: tuple[Block, ...]
     backward: tuple[Block, ...]
     scalars: tuple[tuple[str, Expr], ...]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
+from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
 from bpcompile.plan import Plan
 from bpcompile.target import Target
 from bpcompile.words import Words, book, clauses, filled, rule
+
+if TYPE_CHECKING:
+    from bpcompile.trained import Trained
 
 DIGITS = 16
 #: What a module names beside its numbers.
@@ -39,23 +44,37 @@ class Renderer:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        made = environment(target)
+        self._made = environment(target)
         self._templates = {
-            suffix: made.get_template(file) for suffix, file in target.files.items()
+            suffix: self._made.get_template(file)
+            for suffix, file in target.files.items()
         }
 
     def render(self, plan: Plan, library: bool = False) -> tuple[SourceFile, ...]:
         """The files of a plan, header first in each; see `render`."""
         return tuple(
-            SourceFile(suffix, self._text(template, plan, library))
+            SourceFile(suffix, self._text(template, plan, library=library))
             for suffix, template in self._templates.items()
         )
 
-    def _text(self, template: Template, plan: Plan, library: bool) -> str:
+    def inference(self, plan: Plan, trained: Trained) -> SourceFile:
+        """The file with the weights in it; UserError where the target has none."""
+        template = self._made.get_template(self.target.inference)
+        text = self._text(template, plan, library=False, trained=trained)
+        return SourceFile(self.target.suffix, text)
+
+    def header(self, plan: Plan) -> SourceFile:
+        """The file that declares what the module defines; UserError where the target
+        has none."""
+        about = self.target.header
+        template = self._made.get_template(about["template"])
+        return SourceFile(about["suffix"], self._text(template, plan))
+
+    def _text(self, template: Template, plan: Plan, **given: bool | Trained) -> str:
         body = template.render(
+            **given,
             plan=plan,
             target=self.target,
-            library=library,
             parameters_in_words=_parameters_in_words(plan),
             spec_names=_spec_names(plan),
             constants=_names_of_constants(plan),
@@ -105,7 +124,9 @@ def environment(target: Target) -> Environment:
         book=book,
         comment=words.comment,
         clauses=clauses,
+        decimals=decimals,
         filled=filled,
+        in_lines=in_lines,
         Var=Var,
         zip=zip,
     )

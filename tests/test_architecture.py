@@ -358,6 +358,7 @@ def test_no_template_is_left_over(name: str) -> None:
     target = load_target(name)
     made = environment(target)
     used = {target.settings["module"], target.settings["steps"]}
+    used.add(target.inference)
     seen: set[str] = set()
     while used - seen:
         template = (used - seen).pop()

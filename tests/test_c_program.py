@@ -1,0 +1,350 @@
+"""The generated C program does and says what the NumPy program does and says."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from c_programs import TESTED, XY, Pair, pair, started
+from modules import LAYERS, inputs, labels, spec_for
+from support import difference
+
+CLASSES = "classes"
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def both(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Pair:
+    monkeypatch.chdir(tmp_path)
+    return pair(CLASSES, capsys)
+
+
+# ---- The same lines ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_every_command_prints_what_numpy_prints(
+    kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    two = pair(kind, capsys)
+    for words in ((*XY,), (*TESTED,), (*TESTED, "--epochs", "2", "--seed", "9")):
+        lines = two.lines("train", *words)
+        assert lines[-1] == f"saved {two.weights}"
+        assert len(lines) == (3 if "--epochs" in words else 4)
+        (line,) = two.lines("evaluate", *XY)
+        assert line.endswith("  on x.npy, y.npy")
+    assert two.lines("train", *XY, "--quiet") == []
+    assert all(line.endswith("  ok") for line in two.lines("gradcheck"))
+    two.lines("gradcheck", *XY, "--weights-in", str(two.weights))
+    two.lines("predict", "--x", "x9.npy", "-o", "p.npy")
+    assert np.load("p.npy").shape == np.load("y9.npy").shape
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_predictions_are_the_same_file(
+    kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    two = pair(kind, capsys)
+    two.written(two.numpy)
+    two.numpy("predict", "--x", "x9.npy", "-o", "p.npy")
+    ours = np.load("p.npy")
+    assert two.c("predict", "--x", "x9.npy", "-o", "c.npy")[:2] == (0, "saved c.npy\n")
+    theirs = np.load("c.npy")
+    assert (theirs.dtype, theirs.shape) == (ours.dtype, ours.shape)
+    if ours.dtype == np.int64:
+        assert pathlib.Path("c.npy").read_bytes() == pathlib.Path("p.npy").read_bytes()
+    # Sums in another order.
+    assert difference(theirs, ours) < 1e-14
+
+
+SPECS: dict[str, dict[str, Any]] = {
+    "scaled": {
+        "layers": [{"size": 3, "scaling": "standardize"}, 5, 2],
+        "cost": "cross_entropy",
+        "description": "red \x1b[31m\n\u202e'quoted\" é \\",
+    },
+    "dropping": {
+        "layers": [
+            {"size": 3, "scaling": {"kind": "divide", "by": 255}, "dropout": 0.1},
+            {"size": 5, "activation": {"kind": "leaky_relu", "slope": 0.2}},
+            {"size": 4, "dropout": 0.25, "initializer": "he"},
+            2,
+        ],
+        "cost": "cross_entropy",
+        "hyperparameters": {"epochs": 4, "optimizer": {"kind": "momentum", "mu": 0.8}},
+    },
+    "stopping": {
+        "layers": [3, 5, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {
+            "epochs": 30,
+            "mini_batch_size": 2,
+            "learning_rate": 3.0,
+            "early_stopping": {"patience": 2},
+            "validation_fraction": 0.4,
+        },
+    },
+    "halving": {
+        "layers": [3, 5, {"size": 2, "activation": "identity"}],
+        "cost": "quadratic",
+        "hyperparameters": {
+            "learning_rate": 0.5,
+            "schedule": {"kind": "halve_on_plateau", "patience": 1},
+        },
+    },
+    "weighted": {
+        "layers": [3, {"size": 2, "activation": "softmax"}],
+        "cost": "log_likelihood",
+        "hyperparameters": {"class_weights": [1.0, 0.25], "schedule": "cosine"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_info_and_training_of_what_specs_can_ask_for(
+    name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kind = "values" if name == "halving" else "sides"
+    two = pair(kind, capsys, **{**SPECS[name], "name": name})
+    ours, theirs = (run("info")[1].splitlines() for run in (two.numpy, two.c))
+    assert theirs[: len(ours)] == ours
+    assert [line.split()[0] for line in theirs[len(ours) :]] == ["memory:", "build:"]
+    two.lines("train", *TESTED)
+    two.lines("evaluate", *XY)
+    two.lines("gradcheck", *XY)
+
+
+# ---- The same weights --------------------------------------------------------------
+
+
+def test_each_goes_on_where_the_other_stopped(both: Pair) -> None:
+    """Five epochs here and five there are ten; 1e-10 is the contract's measure."""
+    whole = load(both, both.written(both.numpy, "--epochs", "10"))
+    again = ("--epochs", "5", "--weights-in", str(both.weights))
+    for first, second in ((both.numpy, both.c), (both.c, both.numpy)):
+        both.written(first, "--epochs", "5")
+        net = load(both, both.written(second, *again))
+        assert net.epoch == 10
+        for name, p in net.parameters.items():
+            assert difference(p, whole.parameters[name]) < 1e-10
+
+
+def load(two: Pair, data: bytes) -> Any:
+    pathlib.Path("held.safetensors").write_bytes(data)
+    return two.module.Network.load("held.safetensors")
+
+
+def test_the_same_run_gives_the_same_bytes(both: Pair) -> None:
+    first = both.written(both.c, "--epochs", "10")
+    assert both.written(both.c, "--epochs", "10") == first
+    both.written(both.c, "--epochs", "5")
+    again = ("--weights-in", str(both.weights), "--epochs", "5")
+    assert both.written(both.c, *again) == first
+    assert both.written(both.c, "--epochs", "10", "--seed", "1") != first
+
+
+def test_no_epochs_save_the_first_weights(both: Pair) -> None:
+    assert both.written(both.c, "--epochs", "0") == both.written(
+        both.numpy, "--epochs", "0"
+    )
+
+
+def test_idx_files(both: Pair) -> None:
+    x = np.arange(36, dtype=np.uint8).reshape(12, 3)
+    y = (np.arange(12) % 4).astype(np.uint8)
+    for name, array in (("images", x), ("labels", y)):
+        shape = struct.pack(f">{array.ndim}I", *array.shape)
+        raw = bytes([0, 0, 8, array.ndim]) + shape + array.tobytes()
+        pathlib.Path(name).write_bytes(raw)
+    both.lines("train", "--x", "images", "--y", "labels")
+    both.lines("evaluate", "--x", "images", "--y", "labels")
+
+
+# ---- What the user can mend --------------------------------------------------------
+
+WEIGHTS = f"{CLASSES}.safetensors"
+LINES = [
+    "",
+    "fly",
+    "--nothing train",
+    "train --x",
+    "train --x --y",
+    "train --ex x.npy",
+    "train x.npy y.npy",
+    "train -- x.npy",
+    "train --epochs -1",
+    "train --epochs 1.5",
+    "train --epochs ³",
+    "train --seed 9007199254740992",
+    "train --quiet=yes",
+    "train --x none.npy --y y.npy",
+    "train --x . --y y.npy",
+    "train --x narrow.npy --y y.npy",
+    "train --x x.npy --y y5.npy",
+    "train --x nan.npy --y y.npy",
+    "train --x x.npy --y nine.npy",
+    "train --x x.npy --y y.npy --test-x x.npy",
+    "train --x x.npy --y y.npy --test-x x.npy --test-y nine.npy",
+    "train --x x.npy --y y.npy --weights-in none",
+    "train --x x.npy --y y.npy --weights-out no/w",
+    "train --x x.npy --y y.npy --weights-out .",
+    "train --x x.npy --y y.npy --weights-out x.npy",
+    "train --x x.npy --y y.npy --weights-out linked",
+    "train --x x.npy --y y.npy --weights-out notes.txt",
+    "evaluate --x x.npy --y y.npy",
+    "evaluate --x narrow.npy --y y.npy",
+    "evaluate --x x.npy --y y.npy --weights-in notes.txt",
+    "predict --x x.npy",
+    "predict --x nan.npy -o p.npy",
+    "predict --x x.npy -o notes.txt",
+    "predict --x x.npy -o x.npy",
+    "gradcheck --weights-in none",
+    "gradcheck --x narrow.npy --y y.npy",
+    "info x",
+    "info --quiet",
+]
+#: What the C program says otherwise, as it reads no .npz.
+OWN_LINES = {
+    "train": "give --x F and --y F",
+    "evaluate --x x.npy": "give --x F and --y F",
+    "predict -o p.npy": "give --x F",
+    "train --data d.npz": "d.npz: this program reads no .npz; give --x F and --y F",
+    "predict --data d.npz -o p.npy": "d.npz: this program reads no .npz; give --x F,",
+    f"train {' '.join(XY)} --test d.npz": "d.npz: this program reads no .npz; give --t",
+}
+
+
+@pytest.fixture
+def bad_files(both: Pair) -> Pair:
+    x, y = inputs(), labels(CLASSES)
+    np.save("narrow.npy", x[:, :2])
+    np.save("y5.npy", y[:5])
+    x[4, 1], y[2] = np.nan, 9
+    np.save("nan.npy", x)
+    np.save("nine.npy", y)
+    pathlib.Path("notes.txt").write_text("to be kept\n")
+    os.symlink("x.npy", "linked")
+    return both
+
+
+def stamps() -> dict[str, int]:
+    return {name: os.stat(name).st_mtime_ns for name in os.listdir()}
+
+
+@pytest.mark.parametrize("words", LINES)
+def test_wrong_command_lines_get_numpys_answers(words: str, bad_files: Pair) -> None:
+    before = stamps()
+    assert bad_files.lines(*words.split(), code=2) == []
+    assert stamps() == before
+
+
+@pytest.mark.parametrize("words", OWN_LINES)
+def test_what_this_program_does_not_read(words: str, bad_files: Pair) -> None:
+    before = stamps()
+    code, out, err = bad_files.c(*words.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {OWN_LINES[words]}")
+    assert len(err.splitlines()) == 1
+    assert stamps() == before
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "gradcheck"])
+def test_help_is_numpys_without_npz(command: str, both: Pair) -> None:
+    code, out, err = both.c(command, "--help")
+    assert (code, err) == (0, "")
+    with pytest.raises(SystemExit):
+        both.module.main([command, "--help"])
+    ours = both.capsys.readouterr().out
+    packed = ("--data", "--test ")
+    options = [line.split("  ")[1] for line in ours.splitlines() if " -" in line[:3]]
+    assert [line.split("  ")[1] for line in out.splitlines() if " -" in line[:3]] == [
+        option for option in options if not option.startswith(packed)
+    ]
+    assert all(len(line) < 80 for line in out.splitlines())
+    assert both.c(command, "--x", "x.npy", "-h", "--nothing")[1] == out
+
+
+def test_a_run_that_diverges_saves_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for eta, lmbda in ((1e6, 1e-6), (0.5, 1e5)):
+        penalty = {"regularization": {"l2": lmbda}}
+        hyper = {"learning_rate": eta, "mini_batch_size": 4, "epochs": 99, **penalty}
+        two = pair("values", capsys, hyperparameters=hyper)
+        two.lines("train", *XY, code=1)
+        two.lines("train", *XY, "--quiet", code=1)
+        assert not two.weights.exists()
+
+
+def test_a_cost_that_is_not_finite(both: Pair) -> None:
+    net = both.module.Network()
+    for p in net.parameters.values():
+        p[...] = 1e308
+    net.save(both.weights)
+    code, out, err = both.c("evaluate", *XY)
+    assert (code, err) == (1, "")
+    assert out in ("cost inf  on x.npy, y.npy\n", "cost nan  on x.npy, y.npy\n")
+    both.lines("predict", "--x", "x.npy", "-o", "p.npy", code=2)
+    assert not pathlib.Path("p.npy").exists()
+
+
+# ---- Ends of a process -------------------------------------------------------------
+
+LONG = ("train", *XY, "--epochs", "100000000")
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")],
+)
+def test_a_signal_saves_nothing(number: int, message: str, both: Pair) -> None:
+    process = started(both.binary, *LONG)
+    assert process.stdout.readline().startswith("Epoch 1: ")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert err == f"{message}; nothing was saved\n"
+    assert process.returncode == 128 + number
+    assert not both.weights.exists()
+
+
+def test_a_closed_pipe_ends_quietly(both: Pair) -> None:
+    process = started(both.binary, *LONG)
+    assert process.stdout.readline().startswith("Epoch 1: ")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(30) == 141
+    process.stderr.close()
+    assert not both.weights.exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_device_is_an_error(both: Pair) -> None:
+    for words in (("info",), LONG, ("--help",)):
+        with open("/dev/full", "w") as full:
+            process = started(both.binary, *words, stdout=full)
+            _, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (2, "error: No space left on device\n")
+    assert not both.weights.exists()
+
+
+def test_closed_streams_get_nobodys_text(both: Pair) -> None:
+    """A file that is opened would else have the number of stdout."""
+    shell = ["sh", "-c", '"$0" train "$@" >&-', str(both.binary), *XY]
+    process = started(pathlib.Path(shell[0]), *shell[1:])
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (2, "error: stdout is closed\n")
+    shell[2] = '"$0" train "$@" 2>&- <&-'
+    process = started(pathlib.Path(shell[0]), *shell[1:])
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert out.endswith(f"saved {WEIGHTS}\n")
+    both.lines("evaluate", *XY)
