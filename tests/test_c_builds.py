@@ -4,7 +4,6 @@ C, C++ and systems that have nothing."""
 from __future__ import annotations
 
 import functools
-import os
 import pathlib
 import re
 import subprocess
@@ -19,14 +18,12 @@ from c_programs import (
     SANITIZED,
     TESTED,
     XY,
-    Pair,
     header_of,
-    pair,
     run_binary,
     write_data,
 )
-from modules import inputs, labels, spec_for
-from support import ROOT, module_of, spec_of, text_of
+from modules import spec_for
+from support import module_of, text_of
 
 CLASSES = "classes"
 
@@ -111,50 +108,38 @@ COUNTER = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
-#include <unistd.h>
 static unsigned long calls;
-static void *(*next)(size_t);
-void *malloc(size_t size) {
-    if (!next)
-        *(void **)&next = dlsym(RTLD_NEXT, "malloc");
-    calls++;
-    return next(size);
-}
+#define COUNTED(name, types, ...)                         \\
+    static void *(*real_##name) types;                    \\
+    void *name types {                                    \\
+        if (!real_##name)                                 \\
+            *(void **)&real_##name = dlsym(RTLD_NEXT, #name); \\
+        calls++;                                          \\
+        return real_##name(__VA_ARGS__);                  \\
+    }
+COUNTED(malloc, (size_t a), a)
+COUNTED(calloc, (size_t a, size_t b), a, b)
+COUNTED(realloc, (void *a, size_t b), a, b)
+COUNTED(aligned_alloc, (size_t a, size_t b), a, b)
 __attribute__((destructor)) static void say(void) {
-    char text[32];
-    int length = snprintf(text, sizeof text, "%lu", calls);
-    if (write(9, text, (size_t)length) != length)
-        _exit(99);
+    unsigned long counted = calls;
+    FILE *file = fopen("calls", "w");
+    fprintf(file, "%lu", counted);
+    fclose(file);
 }
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is Linux's")
 def test_training_allocates_nothing_once_it_has_begun(here: pathlib.Path) -> None:
-    """However long it lasts, malloc was called as often; calloc, realloc and
-    aligned_alloc are not called behind its back: the program's are counted by name."""
+    """However long it lasts, memory was asked for as often."""
     counter = compiled(COUNTER, ("-shared", "-fPIC"))
-    names = [f"-Wl,--wrap={name}" for name in ("calloc", "realloc", "aligned_alloc")]
-    wrapped = "".join(
-        f"void *__real_{name}(size_t, size_t);\n"
-        f"void *__wrap_{name}(size_t a, size_t b);\n"
-        f"void *__wrap_{name}(size_t a, size_t b) {{\n"
-        f"    free(malloc(1));\n    return __real_{name}(a, b);\n}}\n"
-        for name in ("calloc", "aligned_alloc")
-    )
-    text = text_of(spec_for(CLASSES, **FEATURES["scaled"]), TARGET) + wrapped
-    program = compiled(text, ("-std=c11", "-O1", names[0], names[2]))
+    program = binary(**FEATURES["scaled"])
     counts = []
     for epochs in ("1", "2", "60"):
-        with open("calls", "wb") as file:
-            command = f'"$0" train "$@" --epochs {epochs} 9>&{file.fileno()}'
-            done = subprocess.run(
-                ["sh", "-c", command, str(program), *TESTED],
-                env={**os.environ, "LD_PRELOAD": str(counter)},
-                pass_fds=[file.fileno()],
-                capture_output=True,
-            )
-        assert done.returncode == 0, done.stderr
+        # A file that is there already would be kept, which asks for some more.
+        words = ("--epochs", epochs, "--weights-out", f"after_{epochs}")
+        ran(program, "train", *TESTED, *words, env={"LD_PRELOAD": str(counter)})
         counts.append(int(pathlib.Path("calls").read_text()))
     assert counts[0] > 0
     assert len(set(counts)) == 1
@@ -191,8 +176,8 @@ def test_a_float_program_says_what_gradcheck_needs(here: pathlib.Path) -> None:
 
 
 FAULTS = {
-    "BP1": ("net->delta3[i] = net->a3[i] - net->y[i];", "net->y[i] - net->a3[i];"),
-    "cost": ("    return found;", "    found.cost = NAN;\n    return found;"),
+    "BP1": ("net->a3[i] - net->y[i];", "net->y[i] - net->a3[i];"),
+    "cost": ("? found.cost / n", "? NAN"),
 }
 
 
@@ -200,8 +185,6 @@ FAULTS = {
 def test_gradcheck_finds_planted_faults(name: str, here: pathlib.Path) -> None:
     text, (right, wrong) = text_of(spec_for(CLASSES), TARGET), FAULTS[name]
     assert text.count(right) == 1
-    if name == "BP1":
-        wrong = right.partition("=")[0] + "= " + wrong
     program = compiled(text.replace(right, wrong), ("-std=c11", "-O1"))
     assert "FAIL" in ran(program, "gradcheck", code=1)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from c_programs import TESTED, XY, Pair, pair, started
-from modules import LAYERS, inputs, labels, spec_for
+from modules import LAYERS, inputs, labels
 from support import difference
 
 CLASSES = "classes"
