@@ -14,43 +14,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import pathlib
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from modules import compiled
+from workloads import Workload, data_for, spec_file
 
 Run = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """One network, one mini-batch size, so many examples."""
-
-    layers: tuple[int, ...]
-    hidden: str
-    output: str
-    cost: str
-    mini_batch_size: int
-    examples: int
-    l2: float = 0.0
-
-    @property
-    def title(self) -> str:
-        sizes = "-".join(map(str, self.layers))
-        decay = ", L2" if self.l2 else ""
-        return f"{sizes} at {self.mini_batch_size} ({self.hidden}, {self.cost}{decay})"
-
-    @property
-    def steps(self) -> int:
-        return self.examples // self.mini_batch_size
 
 
 WORKLOADS = (
@@ -61,30 +35,8 @@ WORKLOADS = (
 )
 
 
-def spec_of(work: Workload) -> dict[str, Any]:
-    first, *hidden, last = work.layers
-    layers: list[Any] = [first]
-    layers += [{"size": size, "activation": work.hidden} for size in hidden]
-    layers.append({"size": last, "activation": work.output})
-    hyperparameters: dict[str, Any] = {
-        "learning_rate": 0.1,
-        "mini_batch_size": work.mini_batch_size,
-    }
-    if work.l2:
-        hyperparameters["regularization"] = {"l2": work.l2}
-    return {"layers": layers, "cost": work.cost, "hyperparameters": hyperparameters}
-
-
-def data_for(work: Workload) -> tuple[Any, Any]:
-    random = np.random.default_rng(0)
-    x = random.random((work.examples, work.layers[0]), np.float32)
-    return x, random.integers(0, work.layers[-1], work.examples)
-
-
 def generated(work: Workload, target: str) -> Run:
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "spec.json"
-        path.write_text(json.dumps(spec_of(work)), "utf-8")
+    with spec_file(work) as path:
         network = compiled(path, target).Network()
     x, y = data_for(work)
     return lambda: network.train(x, y, epochs=1)

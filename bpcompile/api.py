@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bpcompile.lower import lower
-from bpcompile.render import render
+from bpcompile.render import Renderer
 from bpcompile.source import Document, read_file
 from bpcompile.spec import NetworkSpec
 from bpcompile.target import default_target_name, load_target
+from bpcompile.trained import read_trained
 from bpcompile.validate import validate, warnings
 
 
@@ -54,11 +55,19 @@ def compile_spec(
     target: str | None = None,
     overrides: Iterable[str] = (),
     library: bool = False,
+    weights: str | Path | None = None,
 ) -> str:
     """The text of the module for a spec file; `target` is the default one if None.
 
-    Raises what `load_spec` and `load_target` raise.
+    With `weights`, a weights file that the module has saved: the text of one for
+    inference alone, with these weights in it.
+
+    Raises what `load_spec` and `load_target` raise, and UserError where the weights
+    are not this network's or the target has no output for inference.
     """
     plan = lower(load_spec(spec, overrides))
-    module, *_ = render(plan, load_target(target or default_target_name()), library)
+    renderer = Renderer(load_target(target or default_target_name()))
+    if weights is not None:
+        return renderer.inference(plan, read_trained(str(weights), plan)).text
+    module, *_ = renderer.render(plan, library)
     return module.text

@@ -14,6 +14,8 @@ from bpcompile.streams import result
 USAGE = """\
 bpcompile SPEC [-o FILE|DIR/] [-t TARGET] [--set PATH=VALUE]... [--library]
                [--check | --diff] [--force]
+bpcompile SPEC --inference --weights FILE ...    trained weights in the source
+bpcompile SPEC --header ...    what the module declares, for languages that need it
 bpcompile build SPEC...        the same by name; several specs need -o DIR/
 bpcompile check SPEC [--run] [--resolved] [-t TARGET] [--set PATH=VALUE]...
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
@@ -82,7 +84,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         _refuse_more(parser, options, more)
     if getattr(options, "output", None) == "":
         parser.error("argument -o: the name is empty")
+    if command in ("", "build"):
+        _refuse_half_an_inference(parser, options)
     return options
+
+
+def _refuse_half_an_inference(parser: _Parser, options: argparse.Namespace) -> None:
+    if options.inference and options.weights is None:
+        parser.error("--inference needs --weights FILE, which train has saved")
+    if options.weights is not None and not options.inference:
+        parser.error("--weights FILE goes with --inference")
+    if options.inference and len(options.specs) > 1:
+        parser.error("--inference takes one SPEC, that of its weights")
 
 
 def _refuse_misspelt_command(parser: _Parser, word: str) -> None:
@@ -170,10 +183,24 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="output", metavar="FILE|DIR/", default="-", help="default: stdout"
     )
-    parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
         "--library",
         action="store_true",
         help="leave out the command line, files and data readers",
+    )
+    kind.add_argument(
+        "--inference",
+        action="store_true",
+        help="feedforward and predict alone, with the weights of --weights in them",
+    )
+    kind.add_argument(
+        "--header",
+        action="store_true",
+        help="declare what the module defines, for programs that call it",
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="a .safetensors file that train has saved"
     )
     either = parser.add_mutually_exclusive_group()
     either.add_argument(

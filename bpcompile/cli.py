@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from bpcompile.plan import Plan
+    from bpcompile.render import Renderer, SourceFile
     from bpcompile.spec import NetworkSpec
     from bpcompile.target import Target
 
@@ -130,18 +131,30 @@ def _compiled(options: argparse.Namespace) -> dict[str, str]:
     texts: dict[str, str] = {}
     for spec in options.specs:
         plan = lower(_loaded(spec, options.overrides))
-        path = _output_path(options.output, spec, plan, target)
-        module, *beside = renderer.render(plan, options.library)
+        module, *beside = _rendered(renderer, plan, options)
+        path = _output_path(options.output, spec, plan, module.suffix)
         if path in texts:
             shown = printable(path)
             raise UserError(f"two specs would be written to {shown}; rename one")
-        _refuse_same_file(path, options.specs)
+        _refuse_same_file(path, [*options.specs, *filter(None, [options.weights])])
         _refuse_unusable(path, module.text, target)
         texts[path] = module.text
         if path != "-":
-            stem = path.removesuffix(target.suffix)
+            stem = path.removesuffix(module.suffix)
             texts |= {stem + file.suffix: file.text for file in beside}
     return texts
+
+
+def _rendered(
+    renderer: Renderer, plan: Plan, options: argparse.Namespace
+) -> tuple[SourceFile, ...]:
+    if options.header:
+        return (renderer.header(plan),)
+    if not options.inference:
+        return renderer.render(plan, options.library)
+    from bpcompile.trained import read_trained
+
+    return (renderer.inference(plan, read_trained(options.weights, plan)),)
 
 
 def _loaded(path: str, overrides: list[str]) -> NetworkSpec:
@@ -168,13 +181,13 @@ def _target(options: argparse.Namespace) -> Target:
     return load_target(target_name_of_suffix(suffix) or default_target_name())
 
 
-def _output_path(output: str, spec: str, plan: Plan, target: Target) -> str:
+def _output_path(output: str, spec: str, plan: Plan, suffix: str) -> str:
     from pathlib import Path
 
     if not output.endswith("/"):
         return output
     stem = plan.name if spec == "-" else Path(spec).stem
-    return output + stem + target.suffix
+    return output + stem + suffix
 
 
 def _refuse_same_file(path: str, specs: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bpcompile import lower_training
 from bpcompile.expr import BOOK, Const, Var, spell, substitute
+from bpcompile.functions import Function
 from bpcompile.lower_operators import (
     added,
     gradient_body,
@@ -16,9 +17,9 @@ from bpcompile.lower_operators import (
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
 from bpcompile.operators.entry import Activation, Body, Map, label_values
-from bpcompile.plan import Constant, CostValue, Function, Labels, Plan, Scaling
+from bpcompile.plan import Constant, CostValue, Inference, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
-from bpcompile.steps import ErrorStep
+from bpcompile.step import ErrorStep
 
 _MOST_SIZES_IN_SUMMARY = 8
 
@@ -46,6 +47,7 @@ class _Lowering:
         return Plan(
             name=spec.name,
             description=spec.description or "",
+            shape=self._shape(),
             summary=self._summary(),
             digest=digest(spec),
             dtype=spec.dtype,
@@ -61,6 +63,7 @@ class _Lowering:
             dropouts=self.steps.dropouts(),
             feedforward=self.steps.feedforward(),
             output=self.steps.activate(self.depth),
+            inference=self._inference(),
             forward=self.steps.forward(),
             backward=self.steps.backward(),
             scalars=self.updates.scalars(),
@@ -81,7 +84,7 @@ class _Lowering:
             weighs_classes=spec.hyperparameters.class_weights is not None,
         )
 
-    def _summary(self) -> str:
+    def _shape(self) -> str:
         if self.depth <= _MOST_SIZES_IN_SUMMARY:
             network = "-".join(map(str, self.sizes)) + " network"
         else:
@@ -89,9 +92,12 @@ class _Lowering:
                 f"network of {self.depth} layers, "
                 f"{self.sizes[0]} inputs to {self.sizes[-1]} outputs"
             )
-        optimizer = self.updates.optimizer
         article = "An" if network[0] == "8" or network[:2] in ("11", "18") else "A"
-        return f"{article} {network}: {self.cost.symbol} cost, trained by {optimizer.symbol}."
+        return f"{article} {network}"
+
+    def _summary(self) -> str:
+        optimizer = self.updates.optimizer.symbol
+        return f"{self._shape()}: {self.cost.symbol} cost, trained by {optimizer}."
 
     def _constants(self) -> tuple[Constant, ...]:
         hyper = self.spec.hyperparameters
@@ -146,6 +152,11 @@ class _Lowering:
             functions[function.name] = function
         bodies = [self._error_body(), *(f.body for f in functions.values())]
         return *special_functions(bodies), *functions.values()
+
+    def _inference(self) -> Inference:
+        applied = [f for f in self._functions() if f.purpose == "activation"]
+        special = special_functions(f.body for f in applied)
+        return Inference(self.steps.inference(), (*special, *applied))
 
     def _error_body(self) -> Body:
         """BP1 and BP2 as they stand in the steps, for what they apply."""

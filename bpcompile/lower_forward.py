@@ -6,7 +6,8 @@ from bpcompile.lower_operators import reads_z, resolved
 from bpcompile.operators.entry import Activation
 from bpcompile.plan import Block, Dropout
 from bpcompile.spec import NetworkSpec
-from bpcompile.steps import Activate, Drop, Step, Tensor, WeightedInput
+from bpcompile.step import Step, Tensor
+from bpcompile.steps import Activate, Drop, WeightedInput
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -87,16 +88,20 @@ class ForwardSteps:
 
     def feedforward(self) -> tuple[Block, ...]:
         """The blocks from which nothing is dropped, up to z of the last layer."""
+        below, last = self.names[self.depth - 1].a, self.names[self.depth].z
+        return (
+            *self.inference()[:-1],
+            _block(self.depth, self._weighted_input(self.depth, below, last)),
+        )
+
+    def inference(self) -> tuple[Block, ...]:
+        """The same blocks, the last one up to its activations."""
         blocks = []
-        for index in range(2, self.depth):
+        for index in range(2, self.depth + 1):
             below = self.names[index - 1].a
             weighted = self._weighted_input(index, below, self._z(index))
             blocks.append(_block(index, weighted, self.activate(index)))
-        below, last = self.names[self.depth - 1].a, self.names[self.depth].z
-        return (
-            *blocks,
-            _block(self.depth, self._weighted_input(self.depth, below, last)),
-        )
+        return tuple(blocks)
 
     def activate(self, index: int) -> Activate:
         names, entry = self.names[index], self.activations[index]

@@ -25,14 +25,11 @@ from bpcompile.lower_update import UpdateSteps
 from bpcompile.operators.entry import Cost
 from bpcompile.plan import Block, Layer
 from bpcompile.spec import NetworkSpec
+from bpcompile.step import Call, ErrorStep, Step, Tensor
 from bpcompile.steps import (
     BiasGradient,
-    Call,
-    ErrorStep,
     HiddenError,
     OutputError,
-    Step,
-    Tensor,
     WeighExamples,
     WeightGradient,
 )

@@ -6,20 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bpcompile.expr import Expr, Var, operations, substitute, variables
+from bpcompile.functions import UpdateFunction
 from bpcompile.operators import OPTIMIZERS, REGULARIZERS
 from bpcompile.operators.entry import Body, Map
 from bpcompile.operators.training import Regularizer
-from bpcompile.plan import Block, Constant, Decay, UpdateFunction
+from bpcompile.plan import Block, Constant, Decay
 from bpcompile.spec import NetworkSpec
-from bpcompile.steps import (
-    Call,
-    ClipNorm,
-    ClipValue,
-    LimitNorm,
-    Step,
-    Tensor,
-    UpdateParameter,
-)
+from bpcompile.step import Call, Step, Tensor
+from bpcompile.steps import ClipNorm, ClipValue, LimitNorm, UpdateParameter
 
 #: A body of more operations than this becomes a function of its own.
 MOST_INLINE = 4

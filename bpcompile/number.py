@@ -1,7 +1,8 @@
 """Trees for languages in which not every number has the type of the arrays.
 
-In some, what is true or false is no number by itself: `1 - (z > 0)` may be a whole number or no number at all, and the choice between
-two numbers, `where(z > 0, 1, 0.01)`, may come in a wider type than z has.
+In some, what is true or false is no number by itself: `1 - (z > 0)` may be a whole
+number or no number at all, and the choice between two numbers, `where(z > 0, 1, 0.01)`,
+may come in a wider type than z has.
 """
 
 from __future__ import annotations
@@ -9,12 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-from bpcompile.expr import COMPARE, PRIMITIVES, Apply, Const, Expr, Var, variables
+from bpcompile.expr import (
+    COMPARE,
+    PRIMITIVES,
+    Apply,
+    Const,
+    Expr,
+    Var,
+    variables,
+)
 
 #: How a target that needs it spells the conversion of {0} to the type of {1}.
 NUMBER = "number"
 #: How a target that needs it spells rounding {0}, of numbers, to the arrays' type.
 ROUNDED = "rounded"
+#: Up to here every whole number is one of float32 too.
+_LARGEST_WHOLE = 2**24
 
 
 class _Kind(Enum):
@@ -75,13 +86,18 @@ def _as_array(value: Expr) -> Expr:
 def as_rounded(value: Expr, rounded: Callable[[Expr], str]) -> Expr:
     """The tree with `rounded` of every part that holds no array, each rounded once.
 
-    Whole numbers stay what they are: every type has them.
+    Whole numbers stay what they are, and are written so: every type has them, unless
+    they are large.
     """
-    if isinstance(value, Const) and value.value == int(value.value):
-        return value
+    if isinstance(value, Const) and _is_whole(value.value):
+        return Const(int(value.value))
     if all(v.scalar for v in variables(value)):
         return Var(rounded(value))
     if not isinstance(value, Apply):
         return value
     args = tuple(as_rounded(arg, rounded) for arg in value.args)
     return Apply(value.primitive, args)
+
+
+def _is_whole(value: float) -> bool:
+    return abs(value) <= _LARGEST_WHOLE and value == int(value)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
-from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell
-from bpcompile.inplace import Assign, Assignments, assignments
-from bpcompile.number import NUMBER, ROUNDED, as_numbers, as_rounded
-from bpcompile.operators.entry import Body, Map
+from bpcompile.decimals import decimals, in_lines
+from bpcompile.expr import Var
 from bpcompile.plan import Plan
-from bpcompile.steps import Call
-from bpcompile.target import IN_PLACE, Target
+from bpcompile.target import Target
+from bpcompile.words import Words, book, clauses, filled, rule
+
+if TYPE_CHECKING:
+    from bpcompile.trained import Trained
 
 DIGITS = 16
-LINE = 88
 #: What a module names beside its numbers.
 _TEXTS = ("name", "dtype", "task", "description")
-_COMMUTATIVE = ("add", "mul")
-_PLAIN = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,;:!()[]_+-=/*~@|^"
-)
 
 
 @dataclass(frozen=True)
@@ -50,23 +44,37 @@ class Renderer:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        made = environment(target)
+        self._made = environment(target)
         self._templates = {
-            suffix: made.get_template(file) for suffix, file in target.files.items()
+            suffix: self._made.get_template(file)
+            for suffix, file in target.files.items()
         }
 
     def render(self, plan: Plan, library: bool = False) -> tuple[SourceFile, ...]:
         """The files of a plan, header first in each; see `render`."""
         return tuple(
-            SourceFile(suffix, self._text(template, plan, library))
+            SourceFile(suffix, self._text(template, plan, library=library))
             for suffix, template in self._templates.items()
         )
 
-    def _text(self, template: Template, plan: Plan, library: bool) -> str:
+    def inference(self, plan: Plan, trained: Trained) -> SourceFile:
+        """The file with the weights in it; UserError where the target has none."""
+        template = self._made.get_template(self.target.inference)
+        text = self._text(template, plan, library=False, trained=trained)
+        return SourceFile(self.target.suffix, text)
+
+    def header(self, plan: Plan) -> SourceFile:
+        """The file that declares what the module defines; UserError where the target
+        has none."""
+        about = self.target.header
+        template = self._made.get_template(about["template"])
+        return SourceFile(about["suffix"], self._text(template, plan))
+
+    def _text(self, template: Template, plan: Plan, **given: bool | Trained) -> str:
         body = template.render(
+            **given,
             plan=plan,
             target=self.target,
-            library=library,
             parameters_in_words=_parameters_in_words(plan),
             spec_names=_spec_names(plan),
             constants=_names_of_constants(plan),
@@ -100,7 +108,7 @@ def environment(target: Target) -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    words = _Words(target)
+    words = Words(target)
     made.globals.update(
         spell=words.spell,
         scalar=words.scalar,
@@ -112,11 +120,13 @@ def environment(target: Target) -> Environment:
         docstring=words.docstring,
         in_place=words.in_place,
         assign=words.assign,
-        rule=_rule,
-        book=_book,
+        rule=rule,
+        book=book,
         comment=words.comment,
-        clauses=_clauses,
-        filled=_filled,
+        clauses=clauses,
+        decimals=decimals,
+        filled=filled,
+        in_lines=in_lines,
         Var=Var,
         zip=zip,
     )
@@ -145,217 +155,3 @@ def _spec_names(plan: Plan) -> dict[str, str]:
     constants = {constant.path: constant.name.upper() for constant in plan.constants}
     texts = {f"/{name}": name.upper() for name in _TEXTS}
     return {**sizes, **constants, **texts}
-
-
-def _clauses(text: str, room: int, indent: str = "") -> list[str]:
-    """A text in lines, broken where one is full at the end of a clause."""
-    lines = [""]
-    for clause in re.split(r"(?<=[,;] )", text):
-        if lines[-1] and len(lines[-1] + clause.rstrip()) > room:
-            lines.append(indent)
-        lines[-1] += clause
-    return [line.rstrip() for line in lines]
-
-
-def _filled(text: str, indent: int, hang: int = 8) -> str:
-    """A statement in lines: where one is full it is broken after a comma or an operator,
-    as far outside of brackets as may be, a choice before both of its signs."""
-    pad, lines = " " * indent, []
-    while len(pad + text) > LINE:
-        room = LINE - len(pad)
-        if choice := re.fullmatch(r"(.*?) (\? .*) (: .*)", text):
-            first, *signs = choice.groups()
-            return "\n".join([*lines, pad + first, *(pad + " " * hang + s for s in signs)])
-        places = [m.end() for m in re.finditer(r"(?<=,) |(?<= [-+*/=]) ", text[:room])]
-        if not places:
-            break
-        # Of two places at the same depth that after a comma, of two such the later.
-        cut = min(places, key=lambda p: (_depth(text[:p]), text[p - 2] != ",", -p))
-        lines.append(pad + text[:cut].rstrip())
-        pad, text = " " * (indent + hang), text[cut:]
-    return "\n".join([*lines, pad + text])
-
-
-def _depth(text: str) -> int:
-    """How many brackets are open at the end of a text."""
-    return text.count("(") - text.count(")")
-
-
-def _book(value: Expr, names: Mapping[str, str]) -> str:
-    """An expression in the book's notation, for a comment."""
-    return spell(value, BOOK, names)
-
-
-def _rule(title: str) -> str:
-    """The title of a section, drawn out to a rule of 80 columns."""
-    return f"---- {title} ".ljust(78, "-")
-
-
-def _wrapped(text: str) -> list[str]:
-    """Lines of a docstring, broken between words."""
-    lines = ["   "]
-    for word in text.split(" "):
-        # The quotes that close it would join a text of one line.
-        if len(lines[-1]) + 1 + len(word) > LINE - 3:
-            lines.append("   ")
-        lines[-1] += f" {word}"
-    return lines
-
-
-class _Words:
-    """What templates say of expressions and texts, in the target's own spelling."""
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-        self.settings = target.settings
-
-    def spell(
-        self, value: Expr | Number | str, names: Mapping[str, str] | None = None
-    ) -> str:
-        """An expression, a number or a name, as the target writes it."""
-        if isinstance(value, Expr):
-            spelling = self.settings["primitives"]
-            if NUMBER in self.settings:
-                value = as_numbers(value)
-                spelling = {**spelling, NUMBER: self.settings[NUMBER]}
-            if ROUNDED in self.settings:
-                value = as_rounded(value, partial(self._rounded, names=names))
-            return spell(value, spelling, names or {})
-        return value if isinstance(value, str) else repr(value)
-
-    def _rounded(self, value: Expr, names: Mapping[str, str] | None) -> str:
-        """A number of the widest type, as one of the arrays' type."""
-        text = self.scalar(value, names)
-        tight = re.fullmatch(r"\w+|[0-9][\w.+-]*", text)
-        form = f"tight {ROUNDED}" if tight else ROUNDED
-        return str(self.settings[form]).format(text)
-
-    def scalar(self, value: Expr, names: Mapping[str, str] | None = None) -> str:
-        """An expression of scalars alone, for which a language may have other words.
-
-        What its functions make of a number must not be wider than the arrays are.
-        """
-        scalars = self.settings.get("scalars", {})
-        table = {**self.settings["primitives"], **scalars}
-        return spell(value, table, {"pi": scalars.get("pi", "pi"), **(names or {})})
-
-    def assign_scalar(self, name: str, value: Expr, names: Mapping[str, str]) -> str:
-        """A statement that gives a scalar its value, augmented where the target can."""
-        place = names.get(name, name)
-        match value:
-            case Apply(primitive, (Var(same), rest)) if same == name:
-                if form := self.settings.get("augmented", {}).get(primitive):
-                    return str(form).format(place, self.scalar(rest, names))
-        return f"{place} = {self.scalar(value, names)}"
-
-    def change(self, statement: Map, names: Mapping[str, str]) -> str:
-        """A statement on an array that stands first or second in the expression."""
-        assert isinstance(statement.value, Apply)
-        operation, operands = statement.value.primitive, list(statement.value.args)
-        if operands[0] != Var(statement.target) and operation in _COMMUTATIVE:
-            operands.reverse()
-        assert operands[0] == Var(statement.target)
-        form = str(self.settings["augmented"][operation])
-        return form.format(names[statement.target], self.spell(operands[1], names))
-
-    def listed(self, before: str, items: Iterable[str], after: str, indent: int) -> str:
-        """Items between brackets as formatters have them: on one line if they fit, else
-        on a line of their own, else on a line each."""
-        pad, parts = " " * indent, list(items)
-        line = f"{pad}{before}{', '.join(parts)}{after}"
-        if len(line) <= LINE:
-            return line
-        inner = f"{pad}    {', '.join(parts)}"
-        if len(inner) > LINE:
-            inner = "\n".join(f"{pad}    {part}," for part in parts)
-        return f"{pad}{before}\n{inner}\n{pad}{after}"
-
-    def call(self, call: Call, names: Mapping[str, str], indent: int = 8) -> str:
-        """A call for its effect, each argument under its name here."""
-        arguments = [names.get(name, name) for name in call.reads]
-        return self.listed(f"{call.function}(", arguments, ")", indent)
-
-    def in_place(
-        self,
-        body: Body | Expr,
-        storage: Mapping[str, str],
-        destination: str,
-        consumable: Iterable[str],
-    ) -> Assignments:
-        """Three-address statements; see `bpcompile.inplace.assignments`."""
-        if isinstance(body, Expr):
-            body = (Map("result", body),)
-        return assignments(body, storage, destination, consumable)
-
-    def assign(self, line: Assign) -> str:
-        """One three-address statement: augmented where the target can, else a call."""
-        operands = [
-            self.scalar(operand) if isinstance(operand, Expr) else self.spell(operand)
-            for operand in line.operands
-        ]
-        if line.reduces:
-            reduction = self.settings["reductions"][line.operation]
-            return f"{line.destination} = {reduction.format(*operands)}"
-        augmented = self.settings.get("augmented", {}).get(line.operation)
-        if augmented:
-            if operands[0] == line.destination:
-                return str(augmented).format(line.destination, operands[1])
-            if operands[1] == line.destination and line.operation in _COMMUTATIVE:
-                return str(augmented).format(line.destination, operands[0])
-        form = self.settings[IN_PLACE][line.operation]
-        return str(form).format(*operands, d=line.destination)
-
-    def comment(self, text: str, indent: int = 8) -> str:
-        """A comment line, broken where the line is full at the end of a clause."""
-        sign = " " * indent + str(self.settings["comment"]) + " "
-        lines = _clauses(text, LINE - len(sign), "     ")
-        return "\n".join(sign + line for line in lines)
-
-    def docstring(self, said: str, note: str) -> str:
-        """Of a function: on one line if it fits, else the note on lines of its own."""
-        line = f'    """{said}{"; " if note else ""}{note}."""'
-        if len(line) <= LINE:
-            return line
-        lines = [
-            *_wrapped(f'"""{said}.'),
-            *(["", *_wrapped(f"{note}.")] if note else []),
-        ]
-        return "\n".join([*lines, '    """'])
-
-    def literal(self, text: str, room: int, indent: str = "") -> str:
-        """The one place where free text becomes code: ASCII, every risk escaped.
-
-        On one line if it fits in `room` columns, else in parts of at most `width`
-        columns between `open` and `close`, all of them indented.
-        """
-        rules = self.settings["literal"]
-        quote, width = rules["quote"], rules["width"] - len(indent)
-        parts = [""]
-        if rules.get("encoding"):
-            text = text.encode(rules["encoding"]).decode("latin-1")
-        for character in text:
-            written = self._escaped(character)
-            if len(parts[-1]) + len(written) > width:
-                parts.append("")
-            parts[-1] += written
-        quoted = [f"{quote}{part}{quote}" for part in parts]
-        if len(quoted) == 1 and len(quoted[0]) <= room:
-            return quoted[0]
-        lines = "".join(f"{indent}    {part}\n" for part in quoted)
-        return f"{rules['open']}\n{lines}{indent}{rules['close']}"
-
-    def _escaped(self, character: str) -> str:
-        rules = self.settings["literal"]
-        code = ord(character)
-        if character in _PLAIN:
-            return character
-        if character in rules["escaped"]:
-            return str(rules["escaped"][character])
-        form = (
-            rules["byte"]
-            if code < 0x100
-            else rules["short"]
-            if code < 0x10000
-            else rules["long"]
-        )
-        return str(form).format(code)

@@ -47,6 +47,28 @@ class Target:
         return {**module, **self.settings.get("beside", {})}
 
     @property
+    def inference(self) -> str:
+        """The template of the file with trained weights in it.
+
+        Raises UserError where the target has none.
+        """
+        if "inference" not in self.settings:
+            raise UserError(f'target "{self.name}" has no output for inference')
+        return str(self.settings["inference"])
+
+    @property
+    def header(self) -> Mapping[str, str]:
+        """Suffix and template of the file that declares what a module defines.
+
+        Raises UserError where the target has none.
+        """
+        if "header" not in self.settings:
+            message = f'target "{self.name}" has no header file; name another by -t'
+            raise UserError(message)
+        header: Mapping[str, str] = self.settings["header"]
+        return header
+
+    @property
     def language(self) -> str:
         return str(self.settings["language"])
 
@@ -109,10 +131,14 @@ def default_target_name(root: Path | None = None) -> str:
 def target_name_of_suffix(suffix: str, root: Path | None = None) -> str | None:
     """The target for files of that suffix: the default before all others."""
     found = {
-        n: own for n, own in _own_settings(root).items() if own.get("suffix") == suffix
+        n: own for n, own in _own_settings(root).items() if suffix in _suffixes(own)
     }
     names = sorted(found, key=lambda name: not found[name].get("default"))
     return names[0] if names else None
+
+
+def _suffixes(own: Mapping[str, Any]) -> tuple[str | None, ...]:
+    return own.get("suffix"), own.get("header", {}).get("suffix")
 
 
 def _own_settings(root: Path | None) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,8 @@ from bpcompile.fields import Operator
 from bpcompile.lower import lower
 from bpcompile.operators import ACTIVATIONS, OPTIMIZERS
 from bpcompile.operators.entry import REALS, Activation, Map, Parameter, elementwise
-from bpcompile.steps import ErrorStep, HiddenError
+from bpcompile.step import ErrorStep
+from bpcompile.steps import HiddenError
 from bpcompile.target import load_target
 
 z = Var("z")

@@ -21,15 +21,16 @@ def read_file(path: str) -> Document:
     if path.lower().endswith(".toml"):
         from bpcompile.source.toml import read_toml
 
-        return read_toml(_file_bytes(path), path)
+        return read_toml(file_bytes(path), path)
     from bpcompile.source.scanner import read_json
 
     if path == "-":
         return read_json(_standard_input(), "<stdin>")
-    return read_json(_file_bytes(path), path)
+    return read_json(file_bytes(path), path)
 
 
-def _file_bytes(path: str) -> bytes:
+def file_bytes(path: str, most: int = MAX_BYTES) -> bytes:
+    """All of a regular file; UserError where there is none, or it is larger."""
     name = printable(path)
     try:
         about = os.stat(path)
@@ -38,10 +39,10 @@ def _file_bytes(path: str) -> bytes:
             raise UserError(f"cannot read {name}: it is a directory")
         if not stat.S_ISREG(about.st_mode):
             raise UserError(f"cannot read {name}: not a regular file")
-        if about.st_size > MAX_BYTES:
-            raise UserError(f"cannot read {name}: larger than {MAX_BYTES >> 20} MiB")
+        if about.st_size > most:
+            raise UserError(f"cannot read {name}: larger than {most >> 20} MiB")
         with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(most + 1)
     except FileNotFoundError:
         raise UserError(f"cannot read {name}: no such file") from None
     except PermissionError:
