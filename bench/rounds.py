@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -88,8 +87,11 @@ class Running:
     process: subprocess.Popen[str]
     said: IO[str]
 
-    def ask(self, line: str) -> float:
-        """The seconds that a command took. Raises Absent where there is no answer."""
+    def ask(self, line: str) -> tuple[float, float]:
+        """The seconds that a command took, and for which its threads had a core.
+
+        Raises Absent where there is no answer.
+        """
         assert self.process.stdin is not None and self.process.stdout is not None
         with suppress(BrokenPipeError):  # it has ended: there is no answer either
             print(line, file=self.process.stdin, flush=True)
@@ -98,7 +100,8 @@ class Running:
             self.process.wait()
             self.said.seek(0)
             raise Absent((self.said.read().strip() or "no answer").splitlines()[-1])
-        return float(answer)
+        seconds, on_core = map(float, answer.split())
+        return seconds, on_core
 
     def parameters(self) -> Any:
         path = self.contender.folder / f"{self.contender.name}.f32"
@@ -110,18 +113,10 @@ class Running:
         return values
 
     def turn(self, epochs: int, busy: bool = False) -> float:
-        """Microseconds per step, over so many epochs; as `rounds` says of `busy`."""
-        start, before = time.perf_counter(), self.on_core()
-        seconds = sum(self.ask("epoch") for _ in range(epochs))
-        if busy:
-            taken = time.perf_counter() - start
-            seconds *= min(1.0, (self.on_core() - before) / taken)
+        """Microseconds per step, over so many epochs; as Limits says of `busy`."""
+        answers = [self.ask("epoch") for _ in range(epochs)]
+        seconds = sum(answer[busy] for answer in answers)
         return 1e6 * seconds / epochs / self.contender.work.steps
-
-    def on_core(self) -> float:
-        """The seconds that all its threads together have had a core (Linux)."""
-        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text("ascii").split()[0]) for task in tasks) / 1e9
 
 
 @contextmanager
