@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from modules import compiled
+from importing import compiled
 from workloads import Workload, spec_file
 
 #: A product of so many rows, terms and columns runs at the full rate of a BLAS.
