@@ -12,15 +12,16 @@ _FLOAT32 = struct.Struct("<f")
 _LINE = 88
 
 
-def decimals(values: array[float]) -> list[str]:
-    """Each number as the shortest decimal that reads back to the same bits.
+def decimals(values: array[float], suffix: str = "") -> list[str]:
+    """Each number as the shortest decimal that reads back to the same bits, and after
+    it the suffix by which a language tells its type.
 
     A float32 does so whether it is read as one or read as a float64 and then rounded.
     All have a point or an exponent, as a number that is not whole needs in most
     languages: 1.0, -0.0, 1e-05.
     """
     word = repr if values.typecode == "d" else _shortest
-    return [word(value) for value in values]
+    return [word(value) + suffix for value in values]
 
 
 def _shortest(value: float) -> str:
@@ -53,7 +54,7 @@ def _rounded(value: float) -> float:
     return float(rounded)
 
 
-def lines(words: Iterable[str], indent: int = 0, between: str = "") -> str:
+def in_lines(words: Iterable[str], indent: int = 0, between: str = "") -> str:
     """Words in lines of at most 88 columns, `between` after each but the last.
 
     The first line begins at `indent`, the others four columns further to the right.

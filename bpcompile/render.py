@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
-from bpcompile.decimals import decimals, lines
+from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
 from bpcompile.plan import Plan
 from bpcompile.target import Target
@@ -126,7 +126,7 @@ def environment(target: Target) -> Environment:
         clauses=clauses,
         decimals=decimals,
         filled=filled,
-        lines=lines,
+        in_lines=in_lines,
         Var=Var,
         zip=zip,
     )

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from modules import built, spec_for
 from support import text_of
+from wrong_weights import BAD_HEADERS
 
 module = built("classes", "numpy")
 
@@ -94,40 +95,6 @@ def test_cut_off_at_every_byte_and_longer_by_one(path: pathlib.Path) -> None:
     for length in range(len(raw)):
         refused(path, raw[:length])
     assert "1 bytes follow the last array" in refused(path, raw + b"\0")
-
-
-ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
-BAD_HEADERS: list[tuple[Any, str]] = [
-    (b"[]", "not a JSON object"),
-    (b"{", ""),
-    (b" {}", "not a JSON object"),
-    (b'{"a": "\xff"}', ""),
-    (b'{"a":' * 100_000, ""),
-    (b'{"a":1,"a":2}', "names something twice"),
-    ({"a": 3}, "must have dtype, shape and data_offsets"),
-    ({"a": {**ONE, "more": 1}}, "must have dtype, shape and data_offsets"),
-    ({"a": {"dtype": "F32"}}, "must have dtype, shape and data_offsets"),
-    ({"a": {**ONE, "dtype": "I32"}}, "only F32 and F64"),
-    ({"a": {**ONE, "dtype": "BF16"}}, "only F32 and F64"),
-    ({"a": {**ONE, "dtype": ["F32"]}}, "only F32 and F64"),
-    ({"a": {**ONE, "shape": 1}}, "whole numbers"),
-    ({"a": {**ONE, "shape": [True]}}, "whole numbers"),
-    ({"a": {**ONE, "shape": [1.0]}}, "whole numbers"),
-    ({"a": {**ONE, "shape": [-1]}}, "whole numbers"),
-    ({"a": {**ONE, "shape": [10**400]}}, "whole numbers"),
-    ({"a": {**ONE, "shape": [2**60]}}, "whole numbers"),
-    ({"a": {**ONE, "shape": [2]}}, "has 8 bytes"),
-    ({"a": {**ONE, "shape": [2**50]}}, "data_offsets say otherwise"),
-    ({"a": {**ONE, "data_offsets": [0]}}, "data_offsets say otherwise"),
-    ({"a": {**ONE, "data_offsets": [0, 8]}}, "data_offsets say otherwise"),
-    ({"a": {**ONE, "data_offsets": [8, 4]}}, "data_offsets say otherwise"),
-    ({"a": {**ONE, "data_offsets": [4, 8]}}, "starts at byte 4, expected 0"),
-    ({"a": ONE, "b": ONE}, "starts at byte 0, expected 4"),
-    ({"a": ONE, "b": {**ONE, "data_offsets": [4, 8]}}, "ends at byte 8 of 4: cut off"),
-    ({}, "4 bytes follow the last array"),
-    ({"a": ONE, "__metadata__": {"a": 1}}, "__metadata__ must hold strings"),
-    ({"a": ONE, "__metadata__": 3}, "__metadata__ must hold strings"),
-]
 
 
 @pytest.mark.parametrize(("header", "reason"), BAD_HEADERS, ids=range(len(BAD_HEADERS)))

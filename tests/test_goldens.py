@@ -6,10 +6,14 @@ kept once for each task and the mathematics for every spec and target.
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
-from support import ROOT, SPECS, TARGETS, text_of
+from support import ROOT, SPECS, TARGETS, renderer, text_of
 
 from bpcompile import load_spec
+from bpcompile.lower import lower
+from bpcompile.trained import Matrix, Trained
 
 GOLDENS = ROOT / "tests" / "goldens"
 GALLERY = sorted(path.stem for path in SPECS.glob("*.json"))
@@ -56,3 +60,20 @@ def test_updates(name, target, golden):
 def test_whole_module(name, golden):
     text = text_of(load_spec(SPECS / f"{name}.json"))
     golden(GOLDENS / "whole" / f"{name}.py", text)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_inference(target, golden):
+    """Weights that are the same on every machine: none was trained."""
+    spec = load_spec(SPECS / "sine.json", ["dtype=float32"])
+    parameters = {}
+    for below, layer in enumerate(spec.layers[1:], start=1):
+        neurons, inputs = layer.size, spec.layers[below - 1].size
+        values = [(k % 17 - 8) / 10 for k in range(neurons * inputs)]
+        w = Matrix(neurons, inputs, array("f", values))
+        b = Matrix(neurons, 1, array("f", [j / 3 for j in range(neurons)]))
+        parameters |= {f"w{below + 1}": w, f"b{below + 1}": b}
+    fitted = array("d", [0.1]), array("d", [2 / 3])
+    trained = Trained(30, 64 * "0", parameters, *fitted)
+    file = renderer(target).inference(lower(spec), trained)
+    golden(GOLDENS / target / "sine_inference.py", file.text)

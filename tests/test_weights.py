@@ -12,6 +12,7 @@ import pytest
 from modules import spec_for
 from programs import Program, trained
 from support import module_of
+from wrong_weights import CHANGES, OTHERS, SCALINGS, SOFTMAX
 
 from bpcompile.spec import digest
 
@@ -54,45 +55,6 @@ def rewritten(run: Program, change: Any) -> None:
     run.module.write_safetensors(run.weights, arrays, metadata)
 
 
-CHANGES: dict[str, tuple[Any, str]] = {
-    "newer format": (
-        lambda a, m: m.update(format="2"),
-        "format 2, this trainer reads 1",
-    ),
-    "no metadata": (lambda a, m: m.clear(), "its metadata lacks"),
-    "no epoch": (lambda a, m: m.pop("epoch"), "its metadata lacks ['epoch']"),
-    **{
-        f"{key} {text[:9]!r}": (
-            lambda a, m, key=key, text=text: m.update({key: text}),
-            f"{key} is {text[:20]!r}, expected a whole number >= 0 and < 2^53",
-        )
-        for key in ("epoch", "seed")
-        for text in ("two", "-5", " 7 ", "1_0", "", "\u0667", str(2**53), str(2**64))
-    },
-    **{
-        f"spec {text[:9]!r}": (
-            lambda a, m, text=text: m.update(spec=text),
-            "its spec has no list of layers",
-        )
-        for text in ("[]", "3", "null", "{}", '{"layers":[1,2,3]}', '{"layers":{}}')
-    },
-    "spec no JSON": (lambda a, m: m.update(spec="{"), "corrupt metadata: "),
-    "spec too deep": (lambda a, m: m.update(spec="[" * 100_000), "corrupt metadata: "),
-    "number too long": (lambda a, m: m.update(spec="1" * 9999), "corrupt metadata: "),
-    "NaN": (lambda a, m: a["b2"].fill(np.nan), "array b2 holds numbers that are not"),
-    "missing": (lambda a, m: a.pop("w3"), "has arrays ['w2', 'b2', 'b3'], expected"),
-    "extra": (lambda a, m: a.update(w4=a["w3"]), "'w4'], expected"),
-    "dtype": (
-        lambda a, m: a.update(w2=a["w2"].astype(np.float32)),
-        "array w2 is float32 (5, 3), expected float64 (5, 3)",
-    ),
-    "shape": (
-        lambda a, m: a.update(w2=a["w2"].T.copy()),
-        "array w2 is float64 (3, 5), expected float64 (5, 3)",
-    ),
-}
-
-
 @pytest.mark.parametrize("name", CHANGES)
 def test_wrong_weights_are_refused_by_name(name: str, run: Program) -> None:
     change, message = CHANGES[name]
@@ -104,21 +66,6 @@ def test_wrong_weights_are_refused_by_name(name: str, run: Program) -> None:
         assert message in run.error
 
 
-SOFTMAX = {"size": 4, "activation": "softmax"}
-OTHERS: dict[str, tuple[list[Any], str]] = {
-    "size": ([3, 6, SOFTMAX], "layer 2 has size 6, here it is 5"),
-    "depth": ([3, 5, 5, SOFTMAX], "made for 4 layers, this network has 3"),
-    "activation": (
-        [3, {"size": 5, "activation": "relu"}, SOFTMAX],
-        "layer 2 has activation relu, here it is sigmoid",
-    ),
-    "scaling": (
-        [{"size": 3, "scaling": "min_max"}, 5, SOFTMAX],
-        "layer 1 has scaling min_max, here it is none",
-    ),
-}
-
-
 @pytest.mark.parametrize("name", OTHERS)
 def test_weights_of_another_network_are_refused(name: str, run: Program) -> None:
     layers, message = OTHERS[name]
@@ -127,26 +74,6 @@ def test_weights_of_another_network_are_refused(name: str, run: Program) -> None
     run("evaluate", "--data", "data.npz", code=2)
     assert run.error.startswith(f"error: {run.weights}: ")
     assert message in run.error
-
-
-SCALINGS = [
-    "null",
-    "3",
-    "[]",
-    "{}",
-    "[" * 100_000,
-    '{"shift": 1, "divisor": 2, "fitted": true}',
-    '{"shift": [1, 2], "divisor": [1, 2], "fitted": true}',
-    '{"shift": ["1", "2", "3"], "divisor": [1, 2, 3], "fitted": true}',
-    '{"shift": [1, [2], 3], "divisor": [1, 2, 3], "fitted": true}',
-    '{"shift": [1, null, 3], "divisor": [1, 2, 3], "fitted": true}',
-    '{"shift": [1, NaN, 3], "divisor": [1, 2, 3], "fitted": true}',
-    '{"shift": [1, 1e999, 3], "divisor": [1, 2, 3], "fitted": true}',
-    f'{{"shift": [1, {10**400}, 3], "divisor": [1, 2, 3], "fitted": true}}',
-    '{"shift": [1, 2, 3], "divisor": [1, 0, 3], "fitted": true}',
-    '{"shift": [1, 2, 3], "divisor": [1, 2, 3], "fitted": "false"}',
-    '{"shift": [1, 2, 3], "divisor": [1, 2, 3]}',
-]
 
 
 def scaled_run(capsys: Any) -> Program:
