@@ -17,7 +17,15 @@ from bpcompile.spec import NetworkSpec
 
 Array = NDArray[Any]
 
-STRICT = "-std=c11 -Wall -Wextra -Wconversion -Wshadow -Werror -pedantic".split()
+STRICT = [
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wshadow",
+    "-Werror",
+    "-pedantic",
+]
 COMPILERS = [cc for cc in ("gcc", "clang") if shutil.which(cc)]
 TYPES = {"float32": 0, "float64": 1, "uint8": 2, "int8": 3, "int16": 4, "int32": 5}
 TYPES["int64"] = 6
@@ -77,7 +85,18 @@ def library(spec: NetworkSpec, folder: Path, *flags: str, cc: str = "gcc") -> ct
     source = folder / f"{spec.name}.c"
     source.write_text(text_of(spec, "c", library=True), encoding="utf-8")
     made = source.with_suffix(".so")
-    command = [cc, *STRICT, "-O1", "-shared", "-fPIC", *flags, source, "-o", made, "-lm"]
+    command = [
+        cc,
+        *STRICT,
+        "-O1",
+        "-shared",
+        "-fPIC",
+        *flags,
+        source,
+        "-o",
+        made,
+        "-lm",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = ct.CDLL(str(made))
@@ -132,9 +151,7 @@ class CNetwork:
         x = np.ascontiguousarray(x, float)
         result = np.empty((len(x), 1 if dtype == np.int64 else self.outputs), dtype)
         size = ct.c_size_t(len(x))
-        assert self.library.network_predict(
-            self.net, size, pointer(x), pointer(result)
-        )
+        assert self.library.network_predict(self.net, size, pointer(x), pointer(result))
         return result
 
     def measure(self, name: str, x: Array, y: Array) -> float:
