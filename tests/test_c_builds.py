@@ -3,27 +3,25 @@ C, C++ and systems that have nothing."""
 
 from __future__ import annotations
 
-import functools
 import pathlib
 import re
 import subprocess
 import sys
 from typing import Any
 
-import numpy as np
 import pytest
-from c_modules import NO_MAIN, STRICT, TARGET, c_compiler, compiled, folder, tool
+from c_modules import NO_MAIN, STRICT, TARGET, compiled, tool
 from c_programs import (
     PROGRAM,
     SANITIZED,
     TESTED,
     XY,
-    header_of,
+    ran,
     run_binary,
     write_data,
 )
 from modules import spec_for
-from support import module_of, text_of
+from support import text_of
 
 CLASSES = "classes"
 
@@ -37,12 +35,6 @@ def here(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
 
 def binary(*flags: str, **spec: Any) -> pathlib.Path:
     return compiled(text_of(spec_for(CLASSES, **spec), TARGET), (*PROGRAM, *flags))
-
-
-def ran(path: pathlib.Path, *words: str, code: int = 0, **options: Any) -> str:
-    done = run_binary(path, *words, **options)
-    assert done.returncode == code, done.stderr
-    return done.stdout
 
 
 # ---- Memory ------------------------------------------------------------------------
@@ -208,133 +200,3 @@ def test_the_mathematics_needs_no_system(name: str, dtype: str) -> None:
     ).stdout
     needed = {line.split()[-1] for line in listing.splitlines()}
     assert {re.sub(r"(?<=[a-z0-9])f$", "", symbol) for symbol in needed} <= ALLOWED
-
-
-# ---- Headers -----------------------------------------------------------------------
-
-
-@functools.cache
-def headed(kind: str, name: str = "") -> pathlib.Path:
-    """A folder with the header of a kind under its name."""
-    spec = spec_for(kind, name=name or kind)
-    (folder() / f"{name or kind}.h").write_text(header_of(spec), "utf-8")
-    return folder()
-
-
-def linked(source: str, *parts: pathlib.Path, compiler: str = "") -> pathlib.Path:
-    """A program that includes headers, with what it calls."""
-    language = ("-x", "c++") if "++" in compiler else ("-std=c11", "-Wconversion")
-    flags = ("-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{folder()}")
-    used = compiled(source, (*language, *flags, "-c"), compiler)
-    result = used.with_suffix(".exe")
-    command = [compiler or c_compiler(), str(used), *map(str, parts)]
-    subprocess.run([*command, "-o", str(result), "-lm"], check=True)
-    return result
-
-
-def example(header: str) -> str:
-    """The program that a header's comment shows."""
-    lines = header.partition('//     #include "')[2].partition("\n//     }\n")[0]
-    text = f'#include "{lines}\n}}\n'
-    return re.sub(r"^// {0,5}", "", text, flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize("kind", [CLASSES, "one", "values"])
-def test_the_example_in_a_header_runs(
-    kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    spec = spec_for(kind)
-    source = example(header_of(spec))
-    assert headed(kind)
-    object_ = compiled(text_of(spec, TARGET), (*STRICT, "-O1", NO_MAIN, "-c"))
-    program = linked(source, object_)
-    done = run_binary(program)
-    assert done.returncode == 2
-    assert "no such file" in done.stderr.lower()
-    net = module_of(spec).Network(seed=3)
-    net.save(f"{kind}.safetensors")
-    expected = net.predict(np.zeros((1, 3))).ravel()[0]
-    found = ran(program).split()[-1]
-    assert float(found) == pytest.approx(float(expected), abs=1e-5)  # %g
-
-
-TRAINS = r"""
-#include "mnist.h"
-#include <cstdio>
-#include <cstdlib>
-
-static bool report(void *context, const struct network *net, const struct record *record) {
-    std::printf("%d %d %.12g\n", (int)record->epoch, (int)network_epoch(net),
-                record->measured[TRAINING_DATA].cost);
-    *(int *)context += 1;
-    return record->epoch < 3;
-}
-
-int main() {
-    auto *net = (struct network *)std::aligned_alloc(64, network_size());
-    real x[6 * network_inputs], y[6 * network_outputs];
-    int64_t labels[6];
-    int reports = 0;
-    for (int i = 0; i < 6; i++)
-        labels[i] = i % network_outputs;
-    for (int i = 0; i < 6 * network_inputs; i++)
-        x[i] = real(i % 5) / 4;
-    network_one_hot(6, labels, y);
-    network_init(net, 0);
-    struct training training = {};
-    training.x = {x, FLOAT64, 6, network_inputs, 2};
-    training.y = {labels, INT64, 6, 1, 1};
-    training.epochs = 9;
-    training.monitor[TRAINING_DATA] = COST;
-    training.report = report;
-    training.context = &reports;
-    training.memory = std::malloc(network_train_memory(6));
-    const bool trained = network_train(net, &training);
-    std::printf("%d %d %.12g\n", (int)trained, reports, network_cost(net, 6, x, y));
-    std::free(training.memory);
-    std::free(net);
-}
-"""
-
-
-def test_a_header_from_cplusplus() -> None:
-    spec = spec_for(CLASSES, name="mnist")
-    headed(CLASSES, "mnist")
-    object_ = compiled(text_of(spec, TARGET), (*STRICT, "-O1", NO_MAIN, "-c"))
-    program = linked(TRAINS, object_, compiler=tool("c++"))
-    *epochs, last = (line.split() for line in ran(program).splitlines())
-    net = module_of(spec).Network()
-    x = (np.arange(18).reshape(6, 3) % 5) / 4
-    records = net.train(x, np.arange(6) % 4, epochs=3, monitor="cost")
-    assert [line[:2] for line in epochs] == [["1", "1"], ["2", "2"], ["3", "3"]]
-    costs = [float(line[2]) for line in epochs]
-    assert costs == pytest.approx([record["cost"] for record in records], rel=1e-10)
-    assert last[:2] == ["1", "3"]
-    assert float(last[2]) == costs[-1]
-
-
-TWO = """
-#define BPC_PREFIX first_
-#include "first.h"
-#undef BPC_PREFIX
-#define BPC_PREFIX second_
-#include "second.h"
-#include <stdio.h>
-
-int main(void) {
-    printf("%d %d\\n", first_network_outputs, second_network_outputs);
-    printf("%d\\n", first_network_size() == second_network_size());
-    return 0;
-}
-"""
-
-
-def test_two_networks_in_one_program() -> None:
-    parts = []
-    for kind, name in ((CLASSES, "first"), ("one", "second")):
-        headed(kind, name)
-        prefix = f"-DBPC_PREFIX={name}_"
-        text = text_of(spec_for(kind, name=name), TARGET)
-        parts.append(compiled(text, (*STRICT, "-O1", NO_MAIN, prefix, "-c")))
-    assert ran(linked(TWO, *parts)).split() == ["4", "1", "0"]
