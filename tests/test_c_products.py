@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
-import subprocess
 from typing import Any
 
 import pytest
 from c_modules import DOUBLE, NO_MAIN, TARGET, compiled, tool
-from support import spec_of, text_of
+from support import run, spec_of, text_of
 
 CHECK = pathlib.Path(__file__).with_suffix("").parent / "c_products.c"
 #: As a user compiles who trains on the same machine.
@@ -50,7 +49,7 @@ def differences(
     text = generated(mini_batch_size, optimizer, depth) + CHECK.read_text("utf-8")
     way = ("-DSGD",) if optimizer == SGD else ()
     program = compiled(text, (*flags, NO_MAIN, *way))
-    done = subprocess.run([program], capture_output=True, text=True, **options)
+    done = run(program, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -173,9 +172,7 @@ def test_exp_and_tanh_are_as_exact_as_floats_allow(flags: tuple[str, ...]) -> No
     )
     text = text_of(spec, TARGET, library=True) + FUNCTIONS
     program = compiled(text, (*flags, NO_MAIN))
-    lines = subprocess.run(
-        [program], capture_output=True, text=True
-    ).stdout.splitlines()
+    lines = run(program).stdout.splitlines()
     exp_error, tanh_error = map(float, lines[0].split())
     # 0.5 is the rounding of the result; tanh ends with a quotient and a difference.
     assert 0.5 < exp_error < 0.8
