@@ -4,7 +4,7 @@ EXTRAS ?= test
 BIN := .venv/bin
 DEMO := build/demo
 
-.PHONY: demo test lint goldens docs bench reproduce clean
+.PHONY: demo test lint goldens docs bench bench-languages reproduce clean
 
 demo: .venv/demo
 	@mkdir -p $(DEMO)
@@ -29,6 +29,11 @@ docs: .venv/$(EXTRAS)
 
 bench: .venv/bench
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python bench/steps.py
+
+# What a C compiler needs beside comes from the distribution: libfann-dev,
+# libopenblas-dev, libomp-dev. ARGUMENTS='--busy --only 784-30' measures less.
+bench-languages: .venv/bench
+	$(BIN)/python bench/languages.py $(ARGUMENTS)
 
 # DATA is a folder with MNIST or an .npz; RUNS='ch1_* ch5_1_hidden', SCALE and EPOCHS
 # choose less than all of the book, SEED another run of it.

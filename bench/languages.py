@@ -257,19 +257,32 @@ def output(*command: str) -> str:
         return ""
 
 
+def chosen(options: argparse.Namespace) -> list[Race]:
+    cores = options.cores
+    return [
+        replace(race, cores=cores or race.cores)
+        for race in RACES
+        if race.work.sizes.startswith(options.only)
+    ]
+
+
+def add_choice(arguments: argparse.ArgumentParser) -> None:
+    add = arguments.add_argument
+    add("--only", default="", help="networks that begin so: 784-30")
+    add("--cores", type=int, help="so many for all networks")
+
+
 def main() -> None:
     without_slowing()
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_limits(arguments)
-    arguments.add_argument("--only", default="", help="networks that begin so: 784-30")
+    add_choice(arguments)
     arguments.add_argument(
         "--clang", action="store_true", help="generated C by clang too"
     )
     options = arguments.parse_args()
     results = []
-    for race in RACES:
-        if not race.work.sizes.startswith(options.only):
-            continue
+    for race in chosen(options):
         with tempfile.TemporaryDirectory() as folder:
             found = list(contenders(race, pathlib.Path(folder), options.clang))
             measured = rounds(found, race.cores, limits_of(options))
