@@ -36,8 +36,6 @@ STRICT = (
     "-pedantic",
 )
 DOUBLE = "-DBPC_REAL=double"
-#: Optimised as little as may be while compiling hundreds of networks takes seconds.
-QUICK = ("-O1",)
 NO_MAIN = "-DBPC_NO_MAIN"
 
 
@@ -348,9 +346,9 @@ class Network:
         )
 
 
-def library(spec: NetworkSpec, *flags: str) -> Library:
-    """The mathematics of a spec, compiled; in double precision unless flags say so."""
+def library(spec: NetworkSpec, *flags: str, compiler: str = "") -> Library:
+    """The mathematics of a spec, compiled; in the spec's precision unless flags say."""
     text = text_of(spec, TARGET, library=True)
     real = "float32" if spec.dtype == "float32" and DOUBLE not in flags else "float64"
-    path = compiled(text, ("-std=c11", *QUICK, "-fPIC", "-shared", *flags))
+    path = compiled(text, ("-std=c11", "-fPIC", "-shared", *flags), compiler)
     return Library(spec, path, real)
