@@ -17,7 +17,6 @@ the other peers with the extra `bench`; who is missing is named and left out.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import importlib.util
 import math
 import pathlib
