@@ -49,7 +49,10 @@ def drawing() -> NetworkSpec:
         layers=[3, {"size": 4, "dropout": 0.3}, 2],
         cost="quadratic",
         dtype="float64",
-        hyperparameters={"validation_fraction": 0.25, "early_stopping": {"patience": 3}},
+        hyperparameters={
+            "validation_fraction": 0.25,
+            "early_stopping": {"patience": 3},
+        },
     )
 
 
@@ -186,7 +189,9 @@ static bool taken(size_t rows, size_t columns, const real *w, size_t all, real *
 """
 
 
-def network(kind: str, sizes: tuple[int, ...] = SIZES, **parameters: Any) -> NetworkSpec:
+def network(
+    kind: str, sizes: tuple[int, ...] = SIZES, **parameters: Any
+) -> NetworkSpec:
     chosen = {**minimal(INITIALIZERS[kind]), **parameters}
     layers = [
         {"size": n, "initializer": chosen, "bias_initializer": chosen}
