@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bpcompile import lower_training
 from bpcompile.expr import BOOK, Const, Var, spell, substitute
+from bpcompile.functions import Function
 from bpcompile.lower_operators import (
     added,
     gradient_body,
@@ -16,15 +17,7 @@ from bpcompile.lower_operators import (
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
 from bpcompile.operators.entry import Activation, Body, Map, label_values
-from bpcompile.plan import (
-    Constant,
-    CostValue,
-    Function,
-    Inference,
-    Labels,
-    Plan,
-    Scaling,
-)
+from bpcompile.plan import Constant, CostValue, Inference, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
 from bpcompile.step import ErrorStep
 

@@ -19,9 +19,7 @@ def initial(chosen: Operator) -> Initial:
     value = substitute(entry.value, numbers)
     needs_line = entry.draws == UNIFORM_DRAWS or entry.orthogonal
     is_long = needs_line or operations(value) > MOST_BESIDE_DRAW
-    return Initial(
-        value, entry.draws, entry.orthogonal, is_long, _adds_products(value)
-    )
+    return Initial(value, entry.draws, entry.orthogonal, is_long, _adds_products(value))
 
 
 def initial_formula(parameter: str, chosen: Operator, layer: int) -> str:

@@ -20,9 +20,9 @@ from bpcompile.expr import (
     variables,
 )
 from bpcompile.fields import Operator
+from bpcompile.functions import Function
 from bpcompile.operators.entry import Activation, Body, Cost, FusedError, Map
 from bpcompile.operators.special import SPECIAL
-from bpcompile.plan import Function
 from bpcompile.step import Call, ErrorStep, Tensor
 
 #: A derivative of more operations than this becomes a function of its own.

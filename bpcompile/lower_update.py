@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bpcompile.expr import Expr, Var, operations, substitute, variables
+from bpcompile.functions import UpdateFunction
 from bpcompile.operators import OPTIMIZERS, REGULARIZERS
 from bpcompile.operators.entry import Body, Map
 from bpcompile.operators.training import Regularizer
-from bpcompile.plan import Block, Constant, Decay, UpdateFunction
+from bpcompile.plan import Block, Constant, Decay
 from bpcompile.spec import NetworkSpec
 from bpcompile.step import Call, Step, Tensor
 from bpcompile.steps import ClipNorm, ClipValue, LimitNorm, UpdateParameter

@@ -130,7 +130,9 @@ def default_target_name(root: Path | None = None) -> str:
 
 def target_name_of_suffix(suffix: str, root: Path | None = None) -> str | None:
     """The target for files of that suffix: the default before all others."""
-    found = {n: own for n, own in _own_settings(root).items() if suffix in _suffixes(own)}
+    found = {
+        n: own for n, own in _own_settings(root).items() if suffix in _suffixes(own)
+    }
     names = sorted(found, key=lambda name: not found[name].get("default"))
     return names[0] if names else None
 

@@ -6,6 +6,7 @@ that workers of a parallel run need no lock.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import functools
@@ -35,11 +36,7 @@ STRICT = (
     "-pedantic",
 )
 DOUBLE = "-DBPC_REAL=double"
-#: Optimised as little as may be while compiling hundreds of networks takes seconds.
-QUICK = ("-O1",)
 NO_MAIN = "-DBPC_NO_MAIN"
-#: Optimised for no other machine than the one that the tests run on.
-FAST = ("-O3", "-march=native")
 
 
 # ---- Tools -------------------------------------------------------------------------
@@ -60,16 +57,15 @@ def c_compiler() -> str:
 @functools.cache
 def folder() -> pathlib.Path:
     """A folder for what this process compiles, gone with the process."""
-    held = tempfile.TemporaryDirectory(prefix="bpcompile-c-")
-    _held.callback(held.cleanup)
-    return pathlib.Path(held.name)
-
-
-_held = contextlib.ExitStack()
+    made = tempfile.mkdtemp(prefix="bpcompile-c-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return pathlib.Path(made)
 
 
 @functools.cache
-def compiled(text: str, flags: tuple[str, ...] = (), compiler: str = "") -> pathlib.Path:
+def compiled(
+    text: str, flags: tuple[str, ...] = (), compiler: str = ""
+) -> pathlib.Path:
     """What a compiler makes of a text: AssertionError with its words if it refuses.
 
     `flags` say what that is: "-shared" a library, "-c" an object, else a program.
@@ -124,15 +120,18 @@ class _Record(ctypes.Structure):
     _fields_ = (
         ("epoch", ctypes.c_uint64),
         ("learning_rate", ctypes.c_double),
-        *((name, ctypes.c_double * len(DATASETS)) for name in MEASURES),
+        ("measured", ctypes.c_double * len(MEASURES) * len(DATASETS)),
         ("stopped", ctypes.c_char_p),
     )
 
     def as_dict(self) -> dict[str, Any]:
         """As a record of the NumPy module: what was asked for and nothing else."""
-        made: dict[str, Any] = {"epoch": self.epoch, "learning_rate": self.learning_rate}
-        for name in MEASURES:
-            for prefix, value in zip(DATASETS, getattr(self, name), strict=True):
+        made: dict[str, Any] = {
+            "epoch": self.epoch,
+            "learning_rate": self.learning_rate,
+        }
+        for prefix, values in zip(DATASETS, self.measured, strict=True):
+            for name, value in zip(MEASURES, values, strict=True):
                 if not np.isnan(value):
                     made[prefix + name] = value
         if self.stopped:
@@ -159,8 +158,8 @@ class _Training(ctypes.Structure):
 
 
 def aligned(size: int) -> Array:
-    """So many bytes of 0, the first of them at a multiple of 64."""
-    held = np.zeros(size + 64, np.uint8)
+    """So many bytes, the first of them at a multiple of 64."""
+    held = np.full(size + 64, 0xA5, np.uint8)  # nothing may rely on 0
     start = -held.ctypes.data % 64
     return held[start : start + size]
 
@@ -190,6 +189,7 @@ class Library:
                 self.function(name).restype = result
         for name in ("predict", "get", "set", "get_gradient", "update_mini_batch"):
             self.function(name).restype = ctypes.c_bool
+        self.function("train").restype = ctypes.c_bool
 
     def function(self, name: str) -> Any:
         return getattr(self._functions, f"network_{name}")
@@ -266,8 +266,10 @@ class Network:
 
     def predict(self, x: Any) -> Array:
         n, x = self._inputs(x)
-        shape, kind = (len(x), self.library.spec.layers[-1].size), self.library.real
-        made = np.zeros(*((n.value, np.int64) if self.library.classifies else (shape, kind)))
+        if self.library.classifies:
+            made: Array = np.zeros(len(x), np.int64)
+        else:
+            made = np.zeros((len(x), self.library.spec.layers[-1].size), x.dtype)
         assert self._call("predict", n, pointer(x), pointer(made))
         return made
 
@@ -307,8 +309,13 @@ class Network:
         epochs: int = 0,
         monitor: tuple[str, ...] = (),
         sample_weight: Any = None,
+        last: int = 2**62,
     ) -> list[dict[str, Any]]:
-        """The data as it is stored, so that what reads its types is run too."""
+        """The data as it is stored, so that what reads its types is run too.
+
+        AssertionError where the network refuses; its report says after epoch `last`
+        that it is enough.
+        """
         given = (x, y, x_test, y_test, sample_weight)
         held = [None if a is None else np.ascontiguousarray(a) for a in given]
         size = self.library.function("train_memory")(ctypes.c_size_t(len(x)))
@@ -317,31 +324,36 @@ class Network:
         @_REPORT
         def report(_context: Any, _net: Any, record: Any) -> bool:
             history.append(record.contents.as_dict())
-            return True
+            return history[-1]["epoch"] < last
 
         training = _Training(
             *map(_Array.of, held),
             epochs,
-            tuple(
-                sum(bit for name, bit in MEASURES.items() if prefix + name in monitor)
-                for prefix in DATASETS
-            ),
+            self._asked(monitor, x_test is not None),
             report,
             None,
             memory.ctypes.data,
         )
-        self._call("train", ctypes.byref(training))
+        assert self._call("train", ctypes.byref(training))
         return history
 
+    def _asked(self, monitor: tuple[str, ...], has_test: bool) -> tuple[int, ...]:
+        """Bits of what to measure on each dataset: "cost" asks for that of all."""
+        validates = self.library.spec.hyperparameters.validation_fraction
+        given = {"": True, "test_": has_test, "validation_": bool(validates)}
+        return tuple(
+            sum(
+                bit
+                for name, bit in MEASURES.items()
+                if given[prefix] and {name, prefix + name} & set(monitor)
+            )
+            for prefix in DATASETS
+        )
 
-@functools.cache
-def _library(path: pathlib.Path) -> Any:
-    return ctypes.CDLL(str(path))
 
-
-def library(spec: NetworkSpec, *flags: str) -> Library:
-    """The mathematics of a spec, compiled; in double precision unless flags say so."""
+def library(spec: NetworkSpec, *flags: str, compiler: str = "") -> Library:
+    """The mathematics of a spec, compiled; in the spec's precision unless flags say."""
     text = text_of(spec, TARGET, library=True)
     real = "float32" if spec.dtype == "float32" and DOUBLE not in flags else "float64"
-    path = compiled(text, ("-std=c11", *QUICK, "-fPIC", "-shared", *flags))
+    path = compiled(text, ("-std=c11", "-fPIC", "-shared", *flags), compiler)
     return Library(spec, path, real)

@@ -75,6 +75,13 @@ def run_binary(
     )
 
 
+def ran(path: pathlib.Path, *words: str, code: int = 0, **options: Any) -> str:
+    """What a program prints that ends with that code."""
+    done = run_binary(path, *words, **options)
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
 def started(binary: pathlib.Path, *words: str, **options: Any) -> Any:
     """A process of its own group, so that a signal reaches it alone."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}

@@ -35,7 +35,7 @@ GALLERY = sorted(SPECS.glob("*.json"))
 
 #: All that is not ASCII in the formulas as they are printed: the book's own signs.
 #: Who needs another one adds it here, knowing that every editor must show it.
-SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗʸᶻₐⱼₖ₁₂½√ΣΠ∂∇βδεηλμπρσψ⊙→")
+SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿᵀʳᵗˣʸᶻₐⱼₖ₁₂½√ΣΠ∂∇βδεηλμπρσψ⊙→")
 
 
 def short(path: Path) -> str:

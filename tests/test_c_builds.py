@@ -3,30 +3,25 @@ C, C++ and systems that have nothing."""
 
 from __future__ import annotations
 
-import functools
-import os
 import pathlib
 import re
 import subprocess
 import sys
 from typing import Any
 
-import numpy as np
 import pytest
-from c_modules import NO_MAIN, STRICT, TARGET, c_compiler, compiled, folder, tool
+from c_modules import NO_MAIN, STRICT, TARGET, compiled, tool
 from c_programs import (
     PROGRAM,
     SANITIZED,
     TESTED,
     XY,
-    Pair,
-    header_of,
-    pair,
+    ran,
     run_binary,
     write_data,
 )
-from modules import inputs, labels, spec_for
-from support import ROOT, module_of, spec_of, text_of
+from modules import spec_for
+from support import text_of
 
 CLASSES = "classes"
 
@@ -40,12 +35,6 @@ def here(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
 
 def binary(*flags: str, **spec: Any) -> pathlib.Path:
     return compiled(text_of(spec_for(CLASSES, **spec), TARGET), (*PROGRAM, *flags))
-
-
-def ran(path: pathlib.Path, *words: str, code: int = 0, **options: Any) -> str:
-    done = run_binary(path, *words, **options)
-    assert done.returncode == code, done.stderr
-    return done.stdout
 
 
 # ---- Memory ------------------------------------------------------------------------
@@ -111,50 +100,38 @@ COUNTER = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
-#include <unistd.h>
 static unsigned long calls;
-static void *(*next)(size_t);
-void *malloc(size_t size) {
-    if (!next)
-        *(void **)&next = dlsym(RTLD_NEXT, "malloc");
-    calls++;
-    return next(size);
-}
+#define COUNTED(name, types, ...)                         \\
+    static void *(*real_##name) types;                    \\
+    void *name types {                                    \\
+        if (!real_##name)                                 \\
+            *(void **)&real_##name = dlsym(RTLD_NEXT, #name); \\
+        calls++;                                          \\
+        return real_##name(__VA_ARGS__);                  \\
+    }
+COUNTED(malloc, (size_t a), a)
+COUNTED(calloc, (size_t a, size_t b), a, b)
+COUNTED(realloc, (void *a, size_t b), a, b)
+COUNTED(aligned_alloc, (size_t a, size_t b), a, b)
 __attribute__((destructor)) static void say(void) {
-    char text[32];
-    int length = snprintf(text, sizeof text, "%lu", calls);
-    if (write(9, text, (size_t)length) != length)
-        _exit(99);
+    unsigned long counted = calls;
+    FILE *file = fopen("calls", "w");
+    fprintf(file, "%lu", counted);
+    fclose(file);
 }
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is Linux's")
 def test_training_allocates_nothing_once_it_has_begun(here: pathlib.Path) -> None:
-    """However long it lasts, malloc was called as often; calloc, realloc and
-    aligned_alloc are not called behind its back: the program's are counted by name."""
+    """However long it lasts, memory was asked for as often."""
     counter = compiled(COUNTER, ("-shared", "-fPIC"))
-    names = [f"-Wl,--wrap={name}" for name in ("calloc", "realloc", "aligned_alloc")]
-    wrapped = "".join(
-        f"void *__real_{name}(size_t, size_t);\n"
-        f"void *__wrap_{name}(size_t a, size_t b);\n"
-        f"void *__wrap_{name}(size_t a, size_t b) {{\n"
-        f"    free(malloc(1));\n    return __real_{name}(a, b);\n}}\n"
-        for name in ("calloc", "aligned_alloc")
-    )
-    text = text_of(spec_for(CLASSES, **FEATURES["scaled"]), TARGET) + wrapped
-    program = compiled(text, ("-std=c11", "-O1", names[0], names[2]))
+    program = binary(**FEATURES["scaled"])
     counts = []
     for epochs in ("1", "2", "60"):
-        with open("calls", "wb") as file:
-            command = f'"$0" train "$@" --epochs {epochs} 9>&{file.fileno()}'
-            done = subprocess.run(
-                ["sh", "-c", command, str(program), *TESTED],
-                env={**os.environ, "LD_PRELOAD": str(counter)},
-                pass_fds=[file.fileno()],
-                capture_output=True,
-            )
-        assert done.returncode == 0, done.stderr
+        # A file that is there already would be kept, which asks for some more.
+        words = ("--epochs", epochs, "--weights-out", f"after_{epochs}")
+        ran(program, "train", *TESTED, *words, env={"LD_PRELOAD": str(counter)})
         counts.append(int(pathlib.Path("calls").read_text()))
     assert counts[0] > 0
     assert len(set(counts)) == 1
@@ -191,8 +168,8 @@ def test_a_float_program_says_what_gradcheck_needs(here: pathlib.Path) -> None:
 
 
 FAULTS = {
-    "BP1": ("net->delta3[i] = net->a3[i] - net->y[i];", "net->y[i] - net->a3[i];"),
-    "cost": ("    return found;", "    found.cost = NAN;\n    return found;"),
+    "BP1": ("net->a3[i] - net->y[i];", "net->y[i] - net->a3[i];"),
+    "cost": ("? found.cost / n", "? NAN"),
 }
 
 
@@ -200,8 +177,6 @@ FAULTS = {
 def test_gradcheck_finds_planted_faults(name: str, here: pathlib.Path) -> None:
     text, (right, wrong) = text_of(spec_for(CLASSES), TARGET), FAULTS[name]
     assert text.count(right) == 1
-    if name == "BP1":
-        wrong = right.partition("=")[0] + "= " + wrong
     program = compiled(text.replace(right, wrong), ("-std=c11", "-O1"))
     assert "FAIL" in ran(program, "gradcheck", code=1)
 
@@ -225,133 +200,3 @@ def test_the_mathematics_needs_no_system(name: str, dtype: str) -> None:
     ).stdout
     needed = {line.split()[-1] for line in listing.splitlines()}
     assert {re.sub(r"(?<=[a-z0-9])f$", "", symbol) for symbol in needed} <= ALLOWED
-
-
-# ---- Headers -----------------------------------------------------------------------
-
-
-@functools.cache
-def headed(kind: str, name: str = "") -> pathlib.Path:
-    """A folder with the header of a kind under its name."""
-    spec = spec_for(kind, name=name or kind)
-    (folder() / f"{name or kind}.h").write_text(header_of(spec), "utf-8")
-    return folder()
-
-
-def linked(source: str, *parts: pathlib.Path, compiler: str = "") -> pathlib.Path:
-    """A program that includes headers, with what it calls."""
-    language = ("-x", "c++") if "++" in compiler else ("-std=c11", "-Wconversion")
-    flags = ("-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{folder()}")
-    used = compiled(source, (*language, *flags, "-c"), compiler)
-    result = used.with_suffix(".exe")
-    command = [compiler or c_compiler(), str(used), *map(str, parts)]
-    subprocess.run([*command, "-o", str(result), "-lm"], check=True)
-    return result
-
-
-def example(header: str) -> str:
-    """The program that a header's comment shows."""
-    lines = header.partition('//     #include "')[2].partition("\n//     }\n")[0]
-    text = f'#include "{lines}\n}}\n'
-    return re.sub(r"^// {0,5}", "", text, flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize("kind", [CLASSES, "one", "values"])
-def test_the_example_in_a_header_runs(
-    kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    spec = spec_for(kind)
-    source = example(header_of(spec))
-    assert headed(kind)
-    object_ = compiled(text_of(spec, TARGET), (*STRICT, "-O1", NO_MAIN, "-c"))
-    program = linked(source, object_)
-    done = run_binary(program)
-    assert done.returncode == 2
-    assert "no such file" in done.stderr.lower()
-    net = module_of(spec).Network(seed=3)
-    net.save(f"{kind}.safetensors")
-    expected = net.predict(np.zeros((1, 3))).ravel()[0]
-    found = ran(program).split()[-1]
-    assert float(found) == pytest.approx(float(expected), abs=1e-5)  # %g
-
-
-TRAINS = r"""
-#include "mnist.h"
-#include <cstdio>
-#include <cstdlib>
-
-static bool report(void *context, const struct network *net, const struct record *record) {
-    std::printf("%d %d %.12g\n", (int)record->epoch, (int)network_epoch(net),
-                record->measured[TRAINING_DATA].cost);
-    *(int *)context += 1;
-    return record->epoch < 3;
-}
-
-int main() {
-    auto *net = (struct network *)std::aligned_alloc(64, network_size());
-    real x[6 * network_inputs], y[6 * network_outputs];
-    int64_t labels[6];
-    int reports = 0;
-    for (int i = 0; i < 6; i++)
-        labels[i] = i % network_outputs;
-    for (int i = 0; i < 6 * network_inputs; i++)
-        x[i] = real(i % 5) / 4;
-    network_one_hot(6, labels, y);
-    network_init(net, 0);
-    struct training training = {};
-    training.x = {x, FLOAT64, 6, network_inputs, 2};
-    training.y = {labels, INT64, 6, 1, 1};
-    training.epochs = 9;
-    training.monitor[TRAINING_DATA] = COST;
-    training.report = report;
-    training.context = &reports;
-    training.memory = std::malloc(network_train_memory(6));
-    const bool trained = network_train(net, &training);
-    std::printf("%d %d %.12g\n", (int)trained, reports, network_cost(net, 6, x, y));
-    std::free(training.memory);
-    std::free(net);
-}
-"""
-
-
-def test_a_header_from_cplusplus() -> None:
-    spec = spec_for(CLASSES, name="mnist")
-    headed(CLASSES, "mnist")
-    object_ = compiled(text_of(spec, TARGET), (*STRICT, "-O1", NO_MAIN, "-c"))
-    program = linked(TRAINS, object_, compiler=tool("c++"))
-    *epochs, last = (line.split() for line in ran(program).splitlines())
-    net = module_of(spec).Network()
-    x = (np.arange(18).reshape(6, 3) % 5) / 4
-    records = net.train(x, np.arange(6) % 4, epochs=3, monitor="cost")
-    assert [line[:2] for line in epochs] == [["1", "1"], ["2", "2"], ["3", "3"]]
-    costs = [float(line[2]) for line in epochs]
-    assert costs == pytest.approx([record["cost"] for record in records], rel=1e-10)
-    assert last[:2] == ["1", "3"]
-    assert float(last[2]) == costs[-1]
-
-
-TWO = """
-#define BPC_PREFIX first_
-#include "first.h"
-#undef BPC_PREFIX
-#define BPC_PREFIX second_
-#include "second.h"
-#include <stdio.h>
-
-int main(void) {
-    printf("%d %d\\n", first_network_outputs, second_network_outputs);
-    printf("%d\\n", first_network_size() == second_network_size());
-    return 0;
-}
-"""
-
-
-def test_two_networks_in_one_program() -> None:
-    parts = []
-    for kind, name in ((CLASSES, "first"), ("one", "second")):
-        headed(kind, name)
-        prefix = f"-DBPC_PREFIX={name}_"
-        text = text_of(spec_for(kind, name=name), TARGET)
-        parts.append(compiled(text, (*STRICT, "-O1", NO_MAIN, prefix, "-c")))
-    assert ran(linked(TWO, *parts)).split() == ["4", "1", "0"]
