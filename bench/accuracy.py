@@ -12,7 +12,7 @@ import argparse
 import statistics
 
 import numpy as np
-from modules import ROOT, compiled
+from importing import ROOT, compiled
 
 #: What is run: the spec, what is changed in it.
 RUNS = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from modules import ROOT, compiled
+from importing import ROOT, compiled
 from numpy.typing import NDArray
 
 from bpcompile import load_spec

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 
 from c_programs import generated_trainer
-from languages import RACES, Race, machine
+from races import Race, add_choice, chosen, machine
 from rounds import (
     Absent,
     Limits,
@@ -84,14 +84,10 @@ def main() -> None:
     without_slowing()
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_limits(arguments)
-    arguments.add_argument("--only", default="", help="networks that begin so: 784-30")
+    add_choice(arguments)
     options = arguments.parse_args()
     limits = limits_of(options)
-    results = {
-        race.title: measured(race, limits)
-        for race in RACES
-        if race.work.sizes.startswith(options.only)
-    }
+    results = {race.title: measured(race, limits) for race in chosen(options)}
     print(f"python bench/c_flags.py {' '.join(sys.argv[1:])}".rstrip(), end="\n\n")
     print(*machine(), "", *table(results), sep="\n")
 

@@ -51,7 +51,7 @@ def generated_trainer(
     """The generated C program, trained over data in memory (bench/trainer.c)."""
     model = folder / "model.c"
     with spec_file(work) as path:
-        model.write_text(compile_spec(path, "c"), "utf-8")
+        model.write_text(compile_spec(path, "c", library=True), "utf-8")
     program = folder / name.replace(" ", "_").replace("/", "_")
     inclusion = ("-I", str(folder), "-DBPC_NO_MAIN")
     command = compiled(compiler, HERE / "trainer.c", program, (*inclusion, *flags))

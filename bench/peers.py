@@ -3,7 +3,8 @@
     python bench/peers.py NAME FOLDER
 
 FOLDER is as `rounds.write_job` leaves it. Obeys lines on standard input, as the C
-contenders do (bench/contender.h), and answers each with the seconds it took:
+contenders do (bench/contender.h), and answers each with the seconds it took, and with
+those for which its threads together had a core:
 
     update      one step on the first mini-batch of the data, in their order
     epoch       all mini-batches once, shuffled, gathered from the rows in memory
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from modules import compiled
+from importing import compiled
 from workloads import Workload, spec_file
 
 #: A product of so many rows, terms and columns runs at the full rate of a BLAS.
@@ -292,10 +293,11 @@ def main() -> None:
     name, folder = sys.argv[1:]
     trainer = PEERS[name].build(read_job(pathlib.Path(folder)))
     for line in sys.stdin:
-        start = time.perf_counter()
+        start, had = time.perf_counter(), time.process_time()
         counted = obey(trainer, line.rstrip("\n"))
-        seconds = time.perf_counter() - start if counted is None else counted
-        print(f"{seconds:.9f}", flush=True)
+        seconds, on_core = time.perf_counter() - start, time.process_time() - had
+        share = 1.0 if counted is None else counted / seconds
+        print(f"{seconds * share:.9f} {on_core * share:.9f}", flush=True)
 
 
 if __name__ == "__main__":

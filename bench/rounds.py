@@ -88,8 +88,11 @@ class Running:
     process: subprocess.Popen[str]
     said: IO[str]
 
-    def ask(self, line: str) -> float:
-        """The seconds that a command took. Raises Absent where there is no answer."""
+    def ask(self, line: str) -> tuple[float, float]:
+        """The seconds that a command took, and for which its threads had a core.
+
+        Raises Absent where there is no answer.
+        """
         assert self.process.stdin is not None and self.process.stdout is not None
         with suppress(BrokenPipeError):  # it has ended: there is no answer either
             print(line, file=self.process.stdin, flush=True)
@@ -98,7 +101,8 @@ class Running:
             self.process.wait()
             self.said.seek(0)
             raise Absent((self.said.read().strip() or "no answer").splitlines()[-1])
-        return float(answer)
+        seconds, on_core = map(float, answer.split())
+        return seconds, on_core
 
     def parameters(self) -> Any:
         path = self.contender.folder / f"{self.contender.name}.f32"
@@ -110,18 +114,10 @@ class Running:
         return values
 
     def turn(self, epochs: int, busy: bool = False) -> float:
-        """Microseconds per step, over so many epochs; as `rounds` says of `busy`."""
-        start, before = time.perf_counter(), self.on_core()
-        seconds = sum(self.ask("epoch") for _ in range(epochs))
-        if busy:
-            taken = time.perf_counter() - start
-            seconds *= min(1.0, (self.on_core() - before) / taken)
+        """Microseconds per step, over so many epochs; as Limits says of `busy`."""
+        answers = [self.ask("epoch") for _ in range(epochs)]
+        seconds = sum(answer[busy] for answer in answers)
         return 1e6 * seconds / epochs / self.contender.work.steps
-
-    def on_core(self) -> float:
-        """The seconds that all its threads together have had a core (Linux)."""
-        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text("ascii").split()[0]) for task in tasks) / 1e9
 
 
 @contextmanager
@@ -238,8 +234,10 @@ def rounds(
 
 
 def epochs_of_turn(runner: Running) -> int:
-    microseconds = runner.turn(1) * runner.contender.work.steps
-    return max(1, round(TURN * 1e6 / microseconds))
+    """By the clock here, for what a contender counts may be much less: the limit's."""
+    start = time.perf_counter()
+    runner.turn(1)
+    return max(1, round(TURN / (time.perf_counter() - start)))
 
 
 def spread(times: Sequence[float]) -> float:

@@ -21,7 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from modules import compiled
+from importing import compiled
 from workloads import Workload, data_for, spec_file
 
 Run = Callable[[], object]
