@@ -159,7 +159,7 @@ class _Training(ctypes.Structure):
 
 def aligned(size: int) -> Array:
     """So many bytes, the first of them at a multiple of 64."""
-    held = np.full(size + 64, 0xA5, np.uint8)  # nothing may rely on 0
+    held = np.full(size + 64, 0x3F, np.uint8)  # small numbers: nothing may rely on 0
     start = -held.ctypes.data % 64
     return held[start : start + size]
 
