@@ -309,8 +309,13 @@ class Network:
         epochs: int = 0,
         monitor: tuple[str, ...] = (),
         sample_weight: Any = None,
+        last: int = 2**62,
     ) -> list[dict[str, Any]]:
-        """The data as it is stored, so that what reads its types is run too."""
+        """The data as it is stored, so that what reads its types is run too.
+
+        AssertionError where the network refuses; its report says after epoch `last`
+        that it is enough.
+        """
         given = (x, y, x_test, y_test, sample_weight)
         held = [None if a is None else np.ascontiguousarray(a) for a in given]
         size = self.library.function("train_memory")(ctypes.c_size_t(len(x)))
@@ -319,7 +324,7 @@ class Network:
         @_REPORT
         def report(_context: Any, _net: Any, record: Any) -> bool:
             history.append(record.contents.as_dict())
-            return True
+            return history[-1]["epoch"] < last
 
         training = _Training(
             *map(_Array.of, held),

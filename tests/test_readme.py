@@ -43,7 +43,9 @@ def test_the_spec_is_the_gallerys():
 
 
 def test_the_code_is_what_the_spec_gives():
-    assert excerpt("generated") in text_of(load_spec(SPECS / "book_ch3.json"))
+    spec = load_spec(SPECS / "book_ch3.json")
+    assert excerpt("generated") in text_of(spec)
+    assert excerpt("c") in text_of(spec, "c")
 
 
 def test_the_formula_is_compiled_as_it_is_shown():
