@@ -4,7 +4,7 @@ EXTRAS ?= test
 BIN := .venv/bin
 DEMO := build/demo
 
-.PHONY: demo test lint goldens docs bench bench-languages reproduce clean
+.PHONY: demo test lint goldens docs bench bench-languages tools reproduce clean
 
 demo: .venv/demo
 	@mkdir -p $(DEMO)
@@ -34,6 +34,16 @@ bench: .venv/bench
 # libopenblas-dev, libomp-dev. ARGUMENTS='--busy --only 784-30' measures less.
 bench-languages: .venv/bench
 	$(BIN)/python bench/languages.py $(ARGUMENTS)
+
+# What the tests of generated C run, from the distribution, where that can be had; tests
+# skip what is missing, and say so.
+tools:
+	@for tool in cc g++ clang clang-format valgrind; do command -v $$tool > /dev/null || missing=yes; done; \
+	if [ "$$missing" ] && command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && \
+		apt-get install -qq -y gcc g++ libc6-dev clang clang-format valgrind libomp-dev libopenblas-dev > /dev/null || \
+		echo "make tools: not everything could be installed" >&2; \
+	fi
 
 # DATA is a folder with MNIST or an .npz; RUNS='ch1_* ch5_1_hidden', SCALE and EPOCHS
 # choose less than all of the book, SEED another run of it.

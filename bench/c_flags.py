@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 
 from c_programs import generated_trainer
-from languages import Race, add_choice, chosen, machine
+from races import Race, add_choice, chosen, machine
 from rounds import (
     Absent,
     Limits,

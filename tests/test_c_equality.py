@@ -100,7 +100,7 @@ def values_apart(one: Any, other: Any, x: Any, y: Any) -> float:
         apart(one.backprop(x, y), other.backprop(x, y)),
     ]
     predicted = one.predict(x), other.predict(x)
-    if hasattr(other, "accuracy"):
+    if one.library.classifies:
         # Where two outputs are alike but for their last bits, either may be the larger.
         sure = np.abs(outputs[:, 0] - 0.5) > EXACT
         if outputs.shape[1] > 1:

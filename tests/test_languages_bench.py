@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def bench(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The modules of bench/, which is no package."""
     monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    names = ("workloads", "peers", "rounds", "c_programs", "languages", "c_flags")
+    names = ("workloads", "peers", "rounds", "c_programs", "languages", "races")
     found: dict[str, ModuleType] = {
         name: importlib.import_module(name) for name in names
     }
@@ -114,14 +114,14 @@ def test_rounds_are_medians_of_those_that_took_part(
 def test_the_limit_counts_multiply_adds_as_the_design_does(
     bench: SimpleNamespace,
 ) -> None:
-    first, second = (race.work for race in bench.languages.RACES[:2])
+    first, second = (race.work for race in bench.races.RACES[:2])
     # Forward and BP4 take each weight once per example, BP2 those of the last layer.
     assert first.operations == 2 * 10 * (2 * (784 * 30 + 30 * 10) + 30 * 10)
     assert second.operations == 2 * 10 * (2 * (784 * 100 + 100 * 10) + 100 * 10)
 
 
 def test_a_target_is_judged_by_the_fastest_c_program(bench: SimpleNamespace) -> None:
-    race = bench.languages.RACES[-1]
+    race = bench.races.RACES[-1]
 
     def measured(name: str, median: float) -> object:
         contender = bench.rounds.Contender(name, (), ROOT, race.work)
