@@ -324,7 +324,7 @@ class Network:
         @_REPORT
         def report(_context: Any, _net: Any, record: Any) -> bool:
             history.append(record.contents.as_dict())
-            return history[-1]["epoch"] < last
+            return bool(history[-1]["epoch"] < last)
 
         training = _Training(
             *map(_Array.of, held),

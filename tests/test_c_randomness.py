@@ -24,7 +24,7 @@ SEEDS = (0, 1, 12345, LARGEST)
 #: The last two multiply and add in one where they may, and the machine can.
 BUILDS = [
     ("gcc", "-std=c11", "-O0", "-DBPC_PORTABLE"),
-    ("gcc", "-O1", "-march=native"),
+    ("gcc", "-O2", "-march=native"),
     ("clang", "-O1", "-march=native"),
 ]
 
