@@ -44,6 +44,9 @@ void ask_dropout(size_t m, size_t neurons, double p, uint64_t seed, uint64_t epo
 void ask_split(size_t n, size_t held_out, uint64_t seed, uint32_t *rows, uint64_t *s) {
     split(n, held_out, seed, rows, s);
 }
+void ask_order(size_t n, uint64_t seed, uint64_t epoch, uint32_t *order, uint64_t *s) {
+    order_of_epoch(n, seed, epoch, order, s);
+}
 size_t ask_padded(size_t n) { return PAD(n); }
 """
 
@@ -115,7 +118,7 @@ def test_words_are_those_of_numpy(build: tuple[str, ...], seed: int) -> None:
 def order(build: tuple[str, ...], n: int, seed: int, epoch: int) -> Any:
     found, scratch = np.zeros(n, np.uint32), np.zeros(n, np.uint64)
     arguments = whole(n, seed, epoch)
-    drawn(build).order_of_epoch(*arguments, pointer(found), pointer(scratch))
+    drawn(build).ask_order(*arguments, pointer(found), pointer(scratch))
     return found
 
 
