@@ -16,7 +16,7 @@ from bpcompile.lower_operators import (
 )
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
-from bpcompile.operators.entry import Activation, Body, Map, label_values
+from bpcompile.operators.entry import Activation, Map, label_values
 from bpcompile.plan import Constant, CostValue, Inference, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
 from bpcompile.step import ErrorStep
@@ -150,22 +150,25 @@ class _Lowering:
                 functions[function.name] = function
         for function in (*self._cost_functions(), *self._fused_functions()):
             functions[function.name] = function
-        bodies = [self._error_body(), *(f.body for f in functions.values())]
-        return *special_functions(bodies), *functions.values()
+        called = {call.function for step in self._errors() for call in step.calls}
+        used = [
+            function
+            for function in functions.values()
+            if function.purpose != "derivative" or function.name in called
+        ]
+        # BP1 and BP2 as they stand in the steps, for what they apply.
+        errors = tuple(Map("delta", step.value) for step in self._errors())
+        return *special_functions([errors, *(f.body for f in used)]), *used
 
     def _inference(self) -> Inference:
         applied = [f for f in self._functions() if f.purpose == "activation"]
         special = special_functions(f.body for f in applied)
         return Inference(self.steps.inference(), (*special, *applied))
 
-    def _error_body(self) -> Body:
-        """BP1 and BP2 as they stand in the steps, for what they apply."""
-        return tuple(
-            Map("delta", step.value)
-            for block in self.steps.backward()
-            for step in block.steps
-            if isinstance(step, ErrorStep)
-        )
+    def _errors(self) -> list[ErrorStep]:
+        """The steps of BP1 and BP2."""
+        steps = (step for block in self.steps.backward() for step in block.steps)
+        return [step for step in steps if isinstance(step, ErrorStep)]
 
     def _activation_functions(self, entry: Activation) -> list[Function]:
         if entry.is_identity:

@@ -100,6 +100,12 @@ class ErrorStep(Step):
         return (self.result,)
 
     @property
+    def calls(self) -> tuple[Call, ...]:
+        """The named functions that the step applies."""
+        calls = self.gradient, self.prime, self.through
+        return tuple(call for call in calls if call)
+
+    @property
     def whole(self) -> Expr:
         """The value with σ' as the variable "prime", where that has a name."""
         return self.value * Var("prime") if self.prime else self.value

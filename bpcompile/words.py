@@ -213,8 +213,8 @@ def filled(text: str, indent: int, hang: int = 8) -> str:
         fit = [place for place in places if len(pad) + place <= LINE + 1]
         if not fit:
             break
-        # Of two places at the same depth that after a comma, of two such the later.
-        cut = min(fit, key=lambda p: (_depth(text[:p]), text[p - 2] != ",", -p))
+        # Of places at the same depth that after the sign that binds least, the last.
+        cut = min(fit, key=lambda p: (_depth(text[:p]), _binding(text[p - 2]), -p))
         lines.append(pad + text[:cut].rstrip())
         if _depth(text[:cut]) > 0:
             inner = " " * (len(pad) + hang)
@@ -227,6 +227,11 @@ def filled(text: str, indent: int, hang: int = 8) -> str:
                 deeper = inner
         pad, text = deeper, text[cut:]
     return "\n".join([*lines, pad + text])
+
+
+def _binding(sign: str) -> int:
+    """How closely a sign binds what stands on both sides of it; = is as good as any."""
+    return {",": 0, "+": 1, "-": 1}.get(sign, 2)
 
 
 def _depth(text: str) -> int:

@@ -159,7 +159,7 @@ class _Training(ctypes.Structure):
 
 def aligned(size: int) -> Array:
     """So many bytes, the first of them at a multiple of 64."""
-    held = np.full(size + 64, 0xA5, np.uint8)  # nothing may rely on 0
+    held = np.full(size + 64, 0x3F, np.uint8)  # small numbers: nothing may rely on 0
     start = -held.ctypes.data % 64
     return held[start : start + size]
 
@@ -324,7 +324,7 @@ class Network:
         @_REPORT
         def report(_context: Any, _net: Any, record: Any) -> bool:
             history.append(record.contents.as_dict())
-            return history[-1]["epoch"] < last
+            return bool(history[-1]["epoch"] < last)
 
         training = _Training(
             *map(_Array.of, held),

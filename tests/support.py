@@ -18,12 +18,14 @@ import pytest
 from bpcompile.lower import lower
 from bpcompile.render import Renderer
 from bpcompile.spec import NetworkSpec
-from bpcompile.target import load_target
+from bpcompile.target import load_target, target_names
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPECS = ROOT / "specs"
 SHARED = ROOT.parent / "shared"
+#: Those whose modules a test can import.
 TARGETS = ("numpy", "numpy-textbook")
+EVERY_TARGET = tuple(target_names())
 
 _numbers = itertools.count()
 

@@ -42,6 +42,7 @@ EXACT = 1e-12
 ONE_STEP = 1e-13
 FIFTY_STEPS = 1e-10
 SINGLE = 2e-6
+FEW = 10
 #: A part of the specs for each way to build them, so that processes share the work.
 #: Not optimised: compiling takes longer than all that these small networks do.
 BUILDS = {
@@ -50,7 +51,7 @@ BUILDS = {
     "portable": ("-O1", "-DBPC_PORTABLE"),
     "clang": ("-O0",),
 }
-DRAWN = -(-EXAMPLES * 5 // 8 // len(BUILDS))
+DRAWN = EXAMPLES // 5
 #: Of each part, at least so many must have been compared to the end.
 LEAST = 26
 #: Runs of the reference are in plain Python.
@@ -210,8 +211,8 @@ def test_random_specs(build: str) -> None:
 def single_apart(spec: NetworkSpec, x: Any, y: Any) -> tuple[float, float]:
     """How far C's gradient in float32 is from NumPy's in float64, at the same numbers.
 
-    And how far that moves where every parameter does by float32's rounding: no program
-    in float32 can be expected to be nearer.
+    And how far that moves where every parameter does by float32's rounding: what comes
+    after rounds too, so that a program in float32 may be a few times as far away.
     """
     single = c_modules.library(spec, "-O0").Network()
     double = library(spec, "numpy").Network(dtype="float64")
@@ -232,8 +233,8 @@ def single_apart(spec: NetworkSpec, x: Any, y: Any) -> tuple[float, float]:
 @pytest.mark.parametrize("triple", TRIPLES, ids="-".join)
 def test_float32_gradients(triple: tuple[str, str, str]) -> None:
     spec = spec_of_triple(*triple, dtype="float32")
-    x, y = data_for(spec, 8, seed=2)
-    assert single_apart(spec, x, y)[0] <= SINGLE
+    off, moved = single_apart(spec, *data_for(spec, 8, seed=2))
+    assert off <= max(SINGLE, FEW * moved)
 
 
 def test_float32_gradients_of_random_specs() -> None:
@@ -242,11 +243,11 @@ def test_float32_gradients_of_random_specs() -> None:
     def check(spec: NetworkSpec, n: int, seed: int) -> bool:
         spec = without_validation(spec)
         off, moved = single_apart(spec, *data_for(spec, n, seed))
-        counts["left out"] += moved > SINGLE / 10
-        assert off <= SINGLE or moved > SINGLE / 10
+        counts["sensitive"] += off > SINGLE
+        assert off <= max(SINGLE, FEW * moved), (off, moved)
         return True
 
     compared = drawn(0, check, dtype="float32")
-    print(f"{counts['left out']} of {compared} gradients too sensitive")
+    print(f"{counts['sensitive']} of {compared} gradients too sensitive")
     assert compared >= LEAST
-    assert counts["left out"] <= 0.2 * compared
+    assert counts["sensitive"] <= 0.2 * compared

@@ -64,7 +64,8 @@ def data(n: int = N, dtype: str = "float64", seed: int = 0) -> tuple[Array, Arra
 def same_runs(spec: NetworkSpec, *flags: str, **run: Any) -> list[dict[str, Any]]:
     """Train both; the records of NumPy's, which are equal but for the seconds."""
     net, other = module_of(spec).Network(), c_modules.library(spec, *flags).Network()
-    records, found = net.train(**run), other.train(**run)
+    records: list[dict[str, Any]] = net.train(**run)
+    found = other.train(**run)
     for record in records:
         del record["seconds"]
     assert len(found) == len(records)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, SPECS, TARGETS, run
+from support import EVERY_TARGET, ROOT, SPECS, renderer, run
 
 from bpcompile.api import compile_spec
 from bpcompile.cli import main
@@ -56,7 +56,7 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_environment_changes_no_byte(name: str, tmp_path: Path) -> None:
-    target = TARGETS[list(ENVIRONMENTS).index(name) % len(TARGETS)]
+    target = EVERY_TARGET[list(ENVIRONMENTS).index(name) % len(EVERY_TARGET)]
     # The work folder differs too: each test has its own.
     (tmp_path / "out").mkdir()
     command = [sys.executable, "-m", "bpcompile", "build", str(XOR), str(DIGITS)]
@@ -68,8 +68,9 @@ def test_environment_changes_no_byte(name: str, tmp_path: Path) -> None:
         capture_output=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    suffix = renderer(target).target.suffix
     for spec in (XOR, DIGITS):
-        written = (tmp_path / "out" / f"{spec.stem}.py").read_bytes()
+        written = (tmp_path / "out" / f"{spec.stem}{suffix}").read_bytes()
         assert written == expected(spec, target).encode()
 
 
@@ -195,7 +196,8 @@ def test_another_spec_is_another_digest(tmp_path: Path) -> None:
     }
     assert len(headers) == 3
     digests = {
-        expected(XOR, target).split("sha256: ")[1].split("  ")[0] for target in TARGETS
+        expected(XOR, target).split("sha256: ")[1].split("  ")[0]
+        for target in EVERY_TARGET
     }
     assert len(digests) == 1
 

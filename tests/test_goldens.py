@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 
 import pytest
-from support import ROOT, SPECS, TARGETS, renderer, text_of
+from support import EVERY_TARGET, ROOT, SPECS, renderer, text_of
 
 from bpcompile import load_spec
 from bpcompile.lower import lower
@@ -19,6 +19,11 @@ GOLDENS = ROOT / "tests" / "goldens"
 GALLERY = sorted(path.stem for path in SPECS.glob("*.json"))
 
 
+def file(folder, name, target):
+    """Where an expected text stands, in the language's own suffix."""
+    return GOLDENS / folder / f"{name}{renderer(target).target.suffix}"
+
+
 def test_the_gallery_is_complete():
     wanted = {"xor", "book_ch1", "book_ch3", "digits", "sine", "deep"}
     assert wanted <= set(GALLERY)
@@ -26,11 +31,11 @@ def test_the_gallery_is_complete():
     assert all(described)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", EVERY_TARGET)
 @pytest.mark.parametrize("name", GALLERY)
 def test_mathematics(name, target, golden):
     text = text_of(load_spec(SPECS / f"{name}.json"), target, library=True)
-    golden(GOLDENS / target / f"{name}.py", text)
+    golden(file(target, name, target), text)
 
 
 #: Updates of other kinds, each of them of a spec of the gallery.
@@ -48,21 +53,24 @@ UPDATES = {
 }
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", EVERY_TARGET)
 @pytest.mark.parametrize("name", UPDATES)
 def test_updates(name, target, golden):
     overrides = [f"hyperparameters.{setting}" for setting in UPDATES[name]]
     text = text_of(load_spec(SPECS / "xor.json", overrides), target, library=True)
-    golden(GOLDENS / target / f"{name}.py", text)
+    golden(file(target, name, target), text)
 
 
-@pytest.mark.parametrize("name", ["xor", "digits", "sine"])
-def test_whole_module(name, golden):
-    text = text_of(load_spec(SPECS / f"{name}.json"))
-    golden(GOLDENS / "whole" / f"{name}.py", text)
+WHOLE = [*((name, "numpy") for name in ("xor", "digits", "sine")), ("xor", "c")]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("name", "target"), WHOLE)
+def test_whole_module(name, target, golden):
+    text = text_of(load_spec(SPECS / f"{name}.json"), target)
+    golden(file("whole", name, target), text)
+
+
+@pytest.mark.parametrize("target", EVERY_TARGET)
 def test_inference(target, golden):
     """Weights that are the same on every machine: none was trained."""
     spec = load_spec(SPECS / "sine.json", ["dtype=float32"])
@@ -75,5 +83,5 @@ def test_inference(target, golden):
         parameters |= {f"w{below + 1}": w, f"b{below + 1}": b}
     fitted = array("d", [0.1]), array("d", [2 / 3])
     trained = Trained(30, 64 * "0", parameters, *fitted)
-    file = renderer(target).inference(lower(spec), trained)
-    golden(GOLDENS / target / "sine_inference.py", file.text)
+    made = renderer(target).inference(lower(spec), trained)
+    golden(file(target, "sine_inference", target), made.text)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_up import MADE_UP, register
 from oracle import apart, as_lists, library, library_text
+from random_specs import PAIRS, spec_of_triple
 from support import TARGETS, spec_of
 
 from bpcompile import reference
@@ -81,6 +82,16 @@ def test_a_long_derivative_is_a_function_of_its_own(target):
     assert "tanh_prime" not in text
     if target == "numpy-textbook":
         assert "delta2 = (self.w3.T @ delta3) * made_up_silu_prime(z2, a2)\n" in text
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+def test_no_derivative_is_defined_that_no_step_calls(pair):
+    """As where the cost's error is one with that of the output's activation."""
+    output, cost = pair
+    plan = lower(spec_of_triple("tanh", output, cost))
+    steps = [step for block in plan.backward for step in block.steps]
+    called = {c.function for s in steps if isinstance(s, ErrorStep) for c in s.calls}
+    assert {f.name for f in plan.functions if f.purpose == "derivative"} == called
 
 
 def test_a_step_consumes_only_what_nothing_reads_later():

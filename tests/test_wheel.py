@@ -10,8 +10,10 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support import ROOT, SPECS, TARGETS, run
+from c_modules import c_compiler
+from support import EVERY_TARGET, ROOT, SPECS, renderer, run
 
 from bpcompile import __version__
 from bpcompile.api import compile_spec
@@ -87,6 +89,9 @@ def test_installed_wheel_compiles_and_what_it_compiles_trains(tmp_path: Path) ->
     work.mkdir()
     shutil.copy(SPECS / "xor.json", work)
     shutil.copy(SPECS / "data" / "xor.npz", work)
+    with np.load(work / "xor.npz") as arrays:
+        for name in arrays:
+            np.save(work / f"{name}.npy", arrays[name])
 
     def output_of(*command: str) -> str:
         done = run(scripts / command[0], *command[1:], cwd=work, env=environment())
@@ -94,12 +99,19 @@ def test_installed_wheel_compiles_and_what_it_compiles_trains(tmp_path: Path) ->
         return done.stdout
 
     lines = output_of("bpcompile", "targets").splitlines()
-    assert [line.split()[0] for line in lines] == sorted(TARGETS)
-    for target in TARGETS:
-        output_of("bpcompile", "xor.json", "-o", "xor.py", "-t", target, "--force")
-        text = (work / "xor.py").read_text("utf-8")
+    assert [line.split()[0] for line in lines] == sorted(EVERY_TARGET)
+    for target in EVERY_TARGET:
+        module = f"xor{renderer(target).target.suffix}"
+        output_of("bpcompile", "xor.json", "-o", module, "-t", target, "--force")
+        text = (work / module).read_text("utf-8")
         assert text == compile_spec(SPECS / "xor.json", target)
-        output_of("python", "xor.py", "train", "--data", "xor.npz", "--quiet")
-        said = output_of("python", "xor.py", "evaluate", "--data", "xor.npz")
+        if renderer(target).target.runs == "import":
+            program, data = ("python", module), ("--data", "xor.npz")
+        else:
+            done = run(c_compiler(), module, "-o", "xor", "-lm", cwd=work)
+            assert (done.returncode, done.stderr) == (0, "")
+            program, data = (str(work / "xor"),), ("--x", "x.npy", "--y", "y.npy")
+        output_of(*program, "train", *data, "--quiet")
+        said = output_of(*program, "evaluate", *data)
         assert said.startswith("accuracy 1.0000 (4 / 4)")
     output_of("bpcompile", "check", "xor.json", "--run")
