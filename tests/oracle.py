@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from support import difference, text_of
 
 from bpcompile import reference
-from bpcompile import render as renderer
 from bpcompile.operators import OPTIMIZERS, SCALINGS
 from bpcompile.reference.measures import mean_cost
 from bpcompile.render import environment
@@ -51,6 +50,7 @@ def library_text(spec: NetworkSpec, target: str) -> str:
     Parsing the templates takes 25 times as long as filling them in, so hundreds of
     modules share one environment.
     """
+    renderer = sys.modules["bpcompile.render"]  # the name in the package is a function
     with mock.patch.object(renderer, "environment", lambda t: _environment(t.name)):
         return text_of(spec, target, library=True)
 
