@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from c_modules import NO_MAIN, STRICT, TARGET, compiled, tool
-from c_programs import (
+from c_program_runs import (
     PROGRAM,
     SANITIZED,
     TESTED,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from c_modules import NO_MAIN, STRICT, TARGET, c_compiler, compiled, folder, tool
-from c_programs import header_of, ran, run_binary
+from c_program_runs import header_of, ran, run_binary
 from modules import spec_for
 from support import ROOT, SPECS, module_of, run, text_of
 

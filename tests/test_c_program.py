@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_programs import TESTED, XY, Pair, pair
+from c_program_runs import TESTED, XY, Pair, pair
 from modules import LAYERS
 from support import difference
 

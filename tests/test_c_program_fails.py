@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_programs import XY, Pair, pair, started
+from c_program_runs import XY, Pair, pair, started
 from modules import inputs, labels
 
 CLASSES = "classes"

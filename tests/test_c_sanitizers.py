@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from c_modules import DOUBLE, TARGET, compiled
-from c_programs import SANITIZED, ran
+from c_program_runs import SANITIZED, ran
 from random_specs import data_for, validation_for
 from support import spec_of, text_of
 from test_c_style import FIELDS
