@@ -178,9 +178,7 @@ TRAINING = (
         "penalty of one layer left out",
         ("found.total_cost += penalty(N2, N3, net->w3, n);", ""),
     ),
-    fault(
-        "cost of the sum, not the mean", ("found.cost / n : NAN", "found.cost : NAN")
-    ),
+    fault("cost of the sum, not the mean", ("? found.cost / n :", "? found.cost :")),
     fault("σ of minus z", ("exp_real(-z)", "exp_real(z)")),
     fault("softmax not divided by its sum", ("/ total", "/ 1"), "softmax"),
 )

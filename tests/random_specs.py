@@ -261,7 +261,7 @@ def targets_for(spec: NetworkSpec, n: int, rng: np.random.Generator) -> Array:
     width = spec.layers[-1].size
     if spec.resolved_task == "classification" and width > 1 and rng.random() < 0.7:
         return rng.integers(0, width, n)
-    values = values_for(COSTS[spec.cost.kind].targets, rng, n, width)
+    values = values_for(spec.cost_entry.targets, rng, n, width)
     return values[:, 0] if width == 1 and rng.random() < 0.5 else values
 
 

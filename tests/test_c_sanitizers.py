@@ -35,7 +35,7 @@ def test_training_touches_nothing_but_its_own(
     # Every other one with the numbers and the vectors that are wider.
     build = (DOUBLE, "-march=native") if KINDS.index(name) % 2 else ()
     fields = FIELDS[name]
-    hyper = {"learning_rate": 1e-3, **fields.get("hyperparameters", {}), "epochs": 2}
+    hyper = {"learning_rate": 1e-3, **fields.get("hyperparameters", {}), "epochs": 4}
     spec = spec_of(**{**fields, "hyperparameters": hyper, "name": "network"})
     program = compiled(text_of(spec, TARGET), (*SANITIZED, *build))
     x, y = data_for(spec, ROWS, seed=1)
