@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from importlib import import_module
 from typing import NoReturn
 
 from bpcompile import __version__
@@ -18,6 +19,9 @@ bpcompile SPEC --inference --weights FILE ...    trained weights in the source
 bpcompile SPEC --header ...    what the module declares, for languages that need it
 bpcompile build SPEC...        the same by name; several specs need -o DIR/
 bpcompile check SPEC [--run] [--resolved] [-t TARGET] [--set PATH=VALUE]...
+bpcompile diff A B [--level spec|plan|code] [-f text|json|md|html] [-o FILE]
+bpcompile explain SPEC [-f text|md|tex|html|svg|mermaid|dot] [-o FILE] [--numbers]
+               [--layer N] [--equation BP2]
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets"""
@@ -30,12 +34,18 @@ _SHORT = {
     "": "SPEC [-o FILE] ...",
     "build": "build SPEC... -o DIR/ ...",
     "check": "check SPEC [--run] ...",
+    "diff": "diff A B ...",
+    "explain": "explain SPEC ...",
     "new": "new NAME [--template TEMPLATE] ...",
     "schema": "schema",
     "targets": "targets",
 }
 COMMANDS = tuple(filter(None, _SHORT))
 _BARE = ("schema", "targets")
+
+#: Commands with a package of their own, whose module `command` has `add_options` of a
+#: parser and `run` of the options, for an exit code.
+PACKAGES = {"diff": "bpcompile.compare", "explain": "bpcompile.explaining"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,6 +76,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         _refuse_misspelt_command(parser, arguments[0])
     if command == "new":
         _add_new_options(parser)
+    elif command in PACKAGES:
+        import_module(f"{PACKAGES[command]}.command").add_options(parser)
     elif command not in _BARE:
         _add_spec_options(parser, command)
     if command in ("", "build"):
@@ -119,6 +131,8 @@ def _refuse_more(
         parser.error(f"{command} takes no arguments, got {quote(more[0])}")
     if command == "new":
         parser.error(f"new takes one NAME, got {quote(more[0])} too")
+    if command in PACKAGES:
+        parser.error(f"{command} takes {_SHORT[command]}, got {quote(more[0])} too")
     if command == "check":
         parser.error("check takes one SPEC; run it once for each")
     first = options.specs[0]

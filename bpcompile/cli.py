@@ -80,9 +80,14 @@ def _failed(failure: Exception) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from bpcompile.arguments import parse
+    from bpcompile.arguments import PACKAGES, parse
 
     options = parse(arguments)
+    if options.command in PACKAGES:
+        from importlib import import_module
+
+        command = import_module(f"{PACKAGES[options.command]}.command")
+        return int(command.run(options))
     if options.command == "targets":
         return _targets()
     if options.command == "schema":

@@ -1,0 +1,117 @@
+"""What a network costs, layer by layer: shapes, parameters, multiply-adds and memory.
+
+Counted from the plan alone, so that every picture, page and table says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+
+from bpcompile.plan import Layer, Plan
+from bpcompile.step import Tensor
+
+BITS_OF_A_BYTE = 8
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """Layer `index`, counted from 1; the input layer has sizes and nothing else.
+
+    weights      the shape of w, (n_out, n_in), and biases that of b, (n_out, 1)
+    parameters   how many numbers these are
+    forward      multiply-adds of feedforward for one example: those of w·a
+    backward     the same of BP2's transpose(w)·δ, which the first layer with weights
+                 takes no part in, and BP4's δ·transpose(a)
+    state        how many numbers the optimizer keeps
+    activations  numbers for each example of a mini-batch: z, a, δ and what else is kept
+    """
+
+    index: int
+    size: int
+    activation: str
+    weights: tuple[int, int] | None
+    biases: tuple[int, int] | None
+    forward: int
+    backward: int
+    state: int
+    activations: int
+
+    @property
+    def parameters(self) -> int:
+        return sum(prod(shape) for shape in (self.weights, self.biases) if shape)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All layers and their sums; `bytes_each` is the size of one number."""
+
+    layers: tuple[LayerSummary, ...]
+    bytes_each: int
+    mini_batch_size: int
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def forward(self) -> int:
+        return sum(layer.forward for layer in self.layers)
+
+    @property
+    def backward(self) -> int:
+        return sum(layer.backward for layer in self.layers)
+
+    @property
+    def parameter_bytes(self) -> int:
+        return self.bytes_each * self.parameters
+
+    @property
+    def state_bytes(self) -> int:
+        return self.bytes_each * sum(layer.state for layer in self.layers)
+
+    @property
+    def gradient_bytes(self) -> int:
+        """Of nabla, where a target keeps all of it at once."""
+        return self.parameter_bytes
+
+    @property
+    def mini_batch_bytes(self) -> int:
+        """Of z, a, δ and what else a mini-batch needs, as the plan lists it."""
+        each = sum(layer.activations for layer in self.layers)
+        return self.bytes_each * each * self.mini_batch_size
+
+
+def summarize(plan: Plan) -> Summary:
+    """What the network of a plan costs."""
+    pairs = zip(plan.layers, plan.sizes, plan.arrays[1:], strict=False)
+    layers = (_layer(layer, n_in, arrays) for layer, n_in, arrays in pairs)
+    inputs = _per_example(plan.arrays[0], plan.sizes[0])
+    first = LayerSummary(1, plan.sizes[0], "", None, None, 0, 0, 0, inputs)
+    return Summary(
+        layers=(first, *layers),
+        bytes_each=int(plan.dtype.removeprefix("float")) // BITS_OF_A_BYTE,
+        mini_batch_size=plan.normalised["hyperparameters"]["mini_batch_size"],
+    )
+
+
+def _layer(layer: Layer, n_in: int, arrays: tuple[Tensor, ...]) -> LayerSummary:
+    products = layer.size * n_in
+    sizes = {"weight": products, "bias": layer.size}
+    return LayerSummary(
+        index=layer.index,
+        size=layer.size,
+        activation=layer.activation,
+        weights=(layer.size, n_in),
+        biases=(layer.size, 1),
+        forward=products,
+        backward=products * (1 if layer.index == 2 else 2),
+        state=sum(sizes[parameter.role] for _, parameter in layer.state),
+        activations=_per_example(arrays, layer.size),
+    )
+
+
+def _per_example(arrays: Iterable[Tensor], size: int) -> int:
+    """The numbers of all arrays that have one for each neuron and example."""
+    return size * sum("example" in tensor.axes for tensor in arrays)
