@@ -389,7 +389,7 @@ def test_wrong_arguments_exit_2_with_the_usage(
         (["target"], 'no command "target"; did you mean "targets"?'),
         (
             ["compile", "net.json"],
-            'no command "compile" (one of: build, check, new, schema, targets)',
+            'no command "compile" (one of: build, check, diff, explain, new, schema, targets)',
         ),
         (
             ["net.json", "-o", "a.py", "my ring.json"],
