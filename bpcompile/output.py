@@ -66,8 +66,9 @@ def examine(path: Path) -> Existing:
     return Existing(text, edited=edited, locked=locked)
 
 
-def write_outputs(texts: Mapping[Path, str], force: bool = False) -> None:
-    """Put every text at its path: all of them or, where one is refused, none.
+def write_outputs(texts: Mapping[Path, str], force: bool = False) -> list[Path]:
+    """Put every text at its path: all of them or, where one is refused, none. The
+    paths of what has changed.
 
     Equal bytes leave a file untouched. A file that was edited by hand or is not ours
     is refused with a UserError, or with `force` kept beside as .bak (.bak1 and so on
@@ -94,6 +95,7 @@ def write_outputs(texts: Mapping[Path, str], force: bool = False) -> None:
         for temporary, _ in staged:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+    return changed
 
 
 def difference(path: Path, text: str) -> str:
