@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bpcompile.building.jobs import STREAM, Job, compiled, write
 from bpcompile.errors import UserError, printable
-from bpcompile.output import difference, examine
+from bpcompile.output import Existing, difference, examine, how_made
 from bpcompile.streams import complain, result
 
 if TYPE_CHECKING:
@@ -87,6 +87,14 @@ def _compared(path: str, text: str, show: bool) -> bool:
     if show:
         result(difference(Path(path), text))
     elif found.text != text:
-        stands = found.work or ("does not exist" if found.text is None else "is stale")
-        complain(f"bpcompile: {printable(path)}: {stands}")
+        complain(f"bpcompile: {printable(path)}: {_stands(found, text)}")
     return found.text != text
+
+
+def _stands(found: Existing, text: str) -> str:
+    if found.text is None:
+        return "does not exist"
+    asked = how_made(text)
+    if not found.work and found.made != asked:
+        return f"was made {found.made}, not {asked}"
+    return found.work or "is stale"
