@@ -14,10 +14,12 @@ from bpcompile.streams import result
 
 USAGE = """\
 bpcompile SPEC [-o FILE|DIR/] [-t TARGET] [--set PATH=VALUE]... [--library]
-               [--check | --diff] [--force]
+               [--check | --diff | --watch] [--force]
 bpcompile SPEC --inference --weights FILE ...    trained weights in the source
 bpcompile SPEC --header ...    what the module declares, for languages that need it
 bpcompile build SPEC...        the same by name; several specs need -o DIR/
+bpcompile build [--check | --diff | --watch] [--config FILE]
+                               the outputs that [tool.bpcompile] lists
 bpcompile check SPEC [--run] [--resolved] [-t TARGET] [--set PATH=VALUE]...
 bpcompile diff A B [--level spec|plan|code] [-f text|json|md|html] [-o FILE]
 bpcompile explain SPEC [-f text|md|tex|html|svg|mermaid|dot] [-o FILE] [--numbers]
@@ -32,7 +34,7 @@ TEMPLATE = "classifier"
 #: The arguments of each command, in short; "" is build under no name.
 _SHORT = {
     "": "SPEC [-o FILE] ...",
-    "build": "build SPEC... -o DIR/ ...",
+    "build": "build [SPEC... -o DIR/] ...",
     "check": "check SPEC [--run] ...",
     "diff": "diff A B ...",
     "explain": "explain SPEC ...",
@@ -42,6 +44,17 @@ _SHORT = {
 }
 COMMANDS = tuple(filter(None, _SHORT))
 _BARE = ("schema", "targets")
+
+#: Options of build that say what becomes of a SPEC.
+_OF_A_SPEC = {
+    "output": "-o",
+    "target": "-t",
+    "overrides": "--set",
+    "library": "--library",
+    "inference": "--inference",
+    "header": "--header",
+    "weights": "--weights",
+}
 
 #: Commands with a package of their own, whose module `command` has `add_options` of a
 #: parser and `run` of the options, for an exit code.
@@ -98,7 +111,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("argument -o: the name is empty")
     if command in ("", "build"):
         _refuse_half_an_inference(parser, options)
+        _refuse_half_a_configuration(parser, options)
     return options
+
+
+def _refuse_half_a_configuration(parser: _Parser, options: argparse.Namespace) -> None:
+    """Either the command line says what is built, or a configuration does."""
+    if options.specs:
+        if options.config is not None:
+            parser.error("--config FILE lists the outputs itself: leave out SPEC")
+        return
+    for name, word in _OF_A_SPEC.items():
+        if getattr(options, name) != parser.get_default(name):
+            parser.error(f"{word} goes with a SPEC; a configuration says it itself")
 
 
 def _refuse_half_an_inference(parser: _Parser, options: argparse.Namespace) -> None:
@@ -144,7 +169,7 @@ def _refuse_more(
 
 
 def _add_spec_options(parser: argparse.ArgumentParser, command: str) -> None:
-    count = "+" if command == "build" else 1
+    count = "*" if command == "build" else 1
     parser.add_argument(
         "specs", metavar="SPEC", nargs=count, help='a JSON or TOML file, "-" for stdin'
     )
@@ -222,6 +247,14 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     either.add_argument(
         "--diff", action="store_true", help="print how FILE would change, exit 1 if so"
+    )
+    either.add_argument(
+        "--watch", action="store_true", help="build again whenever SPEC changes"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="lists the outputs, default: the nearest pyproject.toml that does",
     )
     parser.add_argument(
         "--force",

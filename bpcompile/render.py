@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bpcompile.trained import Trained
 
 DIGITS = 16
+#: The options that make another file of a spec than its trainer.
+LIBRARY, INFERENCE, HEADER = "--library", "--inference", "--header"
 #: What a module names beside its numbers.
 _TEXTS = ("name", "dtype", "task", "description")
 
@@ -52,15 +54,16 @@ class Renderer:
 
     def render(self, plan: Plan, library: bool = False) -> tuple[SourceFile, ...]:
         """The files of a plan, header first in each; see `render`."""
+        made = LIBRARY if library else ""
         return tuple(
-            SourceFile(suffix, self._text(template, plan, library=library))
+            SourceFile(suffix, self._text(template, plan, made, library=library))
             for suffix, template in self._templates.items()
         )
 
     def inference(self, plan: Plan, trained: Trained) -> SourceFile:
         """The file with the weights in it; UserError where the target has none."""
         template = self._made.get_template(self.target.inference)
-        text = self._text(template, plan, library=False, trained=trained)
+        text = self._text(template, plan, INFERENCE, library=False, trained=trained)
         return SourceFile(self.target.suffix, text)
 
     def header(self, plan: Plan) -> SourceFile:
@@ -68,10 +71,15 @@ class Renderer:
         has none."""
         about = self.target.header
         template = self._made.get_template(about["template"])
-        return SourceFile(about["suffix"], self._text(template, plan))
+        return SourceFile(about["suffix"], self._text(template, plan, HEADER))
 
-    def _text(self, template: Template, plan: Plan, **given: bool | Trained) -> str:
-        body = template.render(
+    def _text(
+        self, template: Template, plan: Plan, made: str, **given: bool | Trained
+    ) -> str:
+        sign = self.target.settings["comment"]
+        # Who checks the file must know: no other line of it says --library.
+        body = f"{sign} made with: {made}\n" if made else ""
+        body += template.render(
             **given,
             plan=plan,
             target=self.target,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bpcompile.errors import UserError, nearest
+from bpcompile.errors import UserError, nearest, printable
 from bpcompile.expr import PRIMITIVES
 from bpcompile.operators.entry import REDUCTIONS
 from bpcompile.operators.training import STATISTICS
@@ -110,7 +110,7 @@ def load_target(name: str, root: Path | None = None) -> Target:
     plan may ask for; the message names all that is missing.
     """
     root = root or templates_root()
-    folder = Path(name) if "/" in name else root / name
+    folder = target_folder(name, root)
     if not (folder / SETTINGS).is_file():
         names = target_names(root)
         near = nearest(name, names)
@@ -121,6 +121,11 @@ def load_target(name: str, root: Path | None = None) -> Target:
     if missing:
         raise UserError(f'target "{target.name}" lacks {", ".join(missing)}')
     return target
+
+
+def target_folder(name: str, root: Path | None = None) -> Path:
+    """Where the target of that name lies, or would lie; a slash makes it a folder."""
+    return Path(name) if "/" in name else (root or templates_root()) / name
 
 
 def default_target_name(root: Path | None = None) -> str:
@@ -148,7 +153,11 @@ def _own_settings(root: Path | None) -> dict[str, dict[str, Any]]:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    return tomllib.loads((folder / SETTINGS).read_text("utf-8"))
+    path = folder / SETTINGS
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except ValueError as error:  # of tomllib, or not UTF-8
+        raise UserError(f"{printable(str(path))}: {error}") from None
 
 
 def _read(folder: Path, root: Path) -> Target:

@@ -16,6 +16,7 @@ import pytest
 from support import ROOT, SPECS, bpcompile, run, spec_of, text_of
 
 from bpcompile import __version__, cli
+from bpcompile.arguments import COMMANDS
 from bpcompile.cli import main
 from bpcompile.target import default_target_name, load_target, target_names
 
@@ -358,7 +359,8 @@ def test_check_run_compares_with_the_reference(capsys: Captured) -> None:
     "arguments",
     [
         [],
-        ["build"],
+        ["build", "-t", "numpy"],
+        ["build", "--config", "pyproject.toml", "net.json"],
         ["check"],
         ["new"],
         ["new", "net", "--template"],
@@ -389,7 +391,7 @@ def test_wrong_arguments_exit_2_with_the_usage(
         (["target"], 'no command "target"; did you mean "targets"?'),
         (
             ["compile", "net.json"],
-            'no command "compile" (one of: build, check, diff, explain, new, schema, targets)',
+            f'no command "compile" (one of: {", ".join(COMMANDS)})',
         ),
         (
             ["net.json", "-o", "a.py", "my ring.json"],

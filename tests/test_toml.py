@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from source_helpers import DEEP, TOML, covered, lines
 
+from bpcompile.errors import SpecErrors
+from bpcompile.source.document import Path
 from bpcompile.source.toml import read_toml
 
 
@@ -28,7 +36,7 @@ def test_toml_is_read_with_places(end: bytes) -> None:
     assert at("layers", 1, "dropout") == (13, 11, "0.5")
     assert at("layers", 1, "size", key=True) == (12, 1, "size")
     assert at("layers", 1) == (11, 1, "[")
-    assert at("operators", "costs", "a", "b") == (16, 9, "{")
+    assert at("operators", "costs", "a", "b") == (16, 19, "[")
     assert at("operators", "a.b", "c # d") == (21, 19, '"e = # f"')
     assert at("operators", "a.b", "c # d", key=True) == (21, 9, "'c # d'")
     assert at("nothing") == (1, 1, "v")
@@ -59,9 +67,9 @@ def test_toml_is_read_with_places(end: bytes) -> None:
         (b'a = "x\n', '1:7: error[syntax]: illegal character \'\\n\''),
         (b"a = [1,", "1:8: error[syntax]: invalid value"),
         (b"[t]\nd = 2026-01-31\n",
-         "2:5: error[syntax]: 2026-01-31 is a date or time; a spec holds none"),
+         "2:5: error[syntax]: 2026-01-31 is a date or time, where none is expected"),
         (b"d = 07:32:00",
-         "1:5: error[syntax]: 07:32:00 is a date or time; a spec holds none"),
+         "1:5: error[syntax]: 07:32:00 is a date or time, where none is expected"),
         (b"d = nan", "1:5: error[syntax]: nan is not allowed: numbers must be finite"),
         (b"d = -inf", "1:5: error[syntax]: -inf is not allowed: numbers must be finite"),
         (b"d = 1e400",
@@ -72,7 +80,7 @@ def test_toml_is_read_with_places(end: bytes) -> None:
         (b"d = " + b"1" * 5000,
          "1:5: error[too-large]: integer of more than 300 digits"),
         (b'd = "\\u001b"', "1:5: error[encoding]: control character U+001B in /d"),
-        (b"a = " + b"[" * 65 + b"]" * 65, f"1:5: error[too-large]: {DEEP}"),
+        (b"a = " + b"[" * 65 + b"]" * 65, f"1:69: error[too-large]: {DEEP}"),
         (b"a = " + b"[" * 10**5, f"1:1: error[too-large]: {DEEP}"),
         (b"x = 1\n" + b"a." * 10**6 + b"a = 1", f"2:1: error[too-large]: {DEEP}"),
         (b"\xef\xbb\xbfa = 1",
@@ -89,3 +97,92 @@ def test_toml_refused_with_place_and_words(data: bytes, expected: str) -> None:
 def test_toml_reports_all_bad_values_at_once() -> None:
     found = lines(b"a = nan\n[t]\nb = 07:32:00\n", read_toml)
     assert [line.split(" ")[0] for line in found] == ["1:5:", "3:5:"]
+
+
+INLINE = b"""\
+[tool.a]
+outputs = [
+  # [b]
+  {spec = "a,]", 'set' = ["x=[1]", 2]},
+  {deep.er = [[1, 2], [3, {k = 4}]], last = true},  # }
+  1979-05-27,
+]
+[tool.b]
+c = [ [ ] , {} ]
+"""
+
+
+def test_parts_of_inline_arrays_and_tables_have_places_of_their_own() -> None:
+    with pytest.raises(SpecErrors) as refused:
+        read_toml(INLINE, "s.toml")
+    assert [(e.place.line, e.path) for e in refused.value.errors] == [
+        (6, "/tool/a/outputs/2")
+    ]
+    document = read_toml(INLINE.replace(b"1979-05-27", b"0"), "s.toml")
+
+    def at(*path: str | int, key: bool = False) -> tuple[int, int, str]:
+        place = document.place(("tool", *path), key)
+        return place.line, place.column, covered(place)
+
+    assert at("a", "outputs") == (2, 11, "[")
+    assert at("a", "outputs", 0) == (4, 3, "{")
+    assert at("a", "outputs", 0, "spec") == (4, 11, '"a,]"')
+    assert at("a", "outputs", 0, "set", key=True) == (4, 18, "'set'")
+    assert at("a", "outputs", 0, "set", 0) == (4, 27, '"x=[1]"')
+    assert at("a", "outputs", 0, "set", 1) == (4, 36, "2")
+    assert at("a", "outputs", 1, "deep", "er", 1) == (5, 23, "[")
+    assert at("a", "outputs", 1, "deep", "er", 1, 1, "k") == (5, 32, "4")
+    assert at("a", "outputs", 1, "last") == (5, 45, "true")
+    assert at("a", "outputs", 2) == (6, 3, "0")
+    assert at("b", "c", 0) == (9, 7, "[")
+    assert at("b", "c", 1) == (9, 13, "{")
+
+
+def test_of_a_shared_file_only_ones_own_table_is_looked_at() -> None:
+    data = b"[tool.other]\nd = 2026-01-31\ne = nan\n[tool.own]\nf = 1\n"
+    document = read_toml(data, "s.toml", within=("tool", "own"))
+    assert document.value == {"tool": {"own": {"f": 1}}}
+    assert document.place(("tool", "own", "f")).line == 5
+    assert read_toml(data, "s.toml", within=("tool", "none")).value == {"tool": {}}
+    with pytest.raises(SpecErrors, match="nan is not allowed"):
+        read_toml(data + b"g = nan", "s.toml", within=("tool", "own"))
+
+
+KEYS = st.text(st.sampled_from('ab.#]"= -'), min_size=1, max_size=3)
+SCALARS = (
+    st.integers() | st.booleans() | st.text(st.characters(codec="ascii"), max_size=6)
+)
+VALUES = st.recursive(
+    SCALARS.filter(lambda text: str(text).isprintable()),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)
+    ),
+)
+
+
+def inline(value: Any, gap: str) -> str:
+    """A value as TOML, with white space and a comment where they may stand."""
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(k)} = {inline(value[k], ' ')}" for k in value)
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + "".join(f"{gap}{inline(part, gap)}," for part in value) + gap + "]"
+    return json.dumps(value)
+
+
+def scalars(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for step, part in items:
+            yield from scalars(part, (*path, step))
+    else:
+        yield path, value
+
+
+@given(VALUES, st.sampled_from(["", " ", "\n", "\n  # ], [x] = {\n"]))
+def test_every_scalar_is_found_where_it_stands(value: Any, gap: str) -> None:
+    data = f"a = {inline(value, gap)}\nb = 1\n".encode()
+    document = read_toml(data, "s.toml")
+    for path, scalar in scalars(value, ("a",)):
+        assert covered(document.place(path)) == json.dumps(scalar)
+    assert covered(document.place(("b",))) == "1"

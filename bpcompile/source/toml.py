@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
 from typing import Any, NoReturn, TypeAlias
 
 from bpcompile.errors import SpecError, SpecErrors, quote
@@ -13,7 +12,6 @@ from bpcompile.source.document import (
     MAX_DIGITS,
     TOO_DEEP,
     Document,
-    Mark,
     Path,
     Text,
     decoded,
@@ -29,10 +27,10 @@ from bpcompile.source.literals import (
     number,
     short,
 )
+from bpcompile.source.toml_places import DOTTED, KEY, LINE, located, parts
 
 # Path, code and message of a value that a spec must not hold.
 _Fault: TypeAlias = tuple[Path, str, str]
-_Span: TypeAlias = tuple[int, int]
 
 # Every alternative takes an unclosed string too: otherwise the search would begin again
 # at each of its quotes, in quadratic time.
@@ -41,17 +39,8 @@ _OPAQUE = re.compile(
     r'|"(?:\\[^\n]|[^"\\\n])*+"?|\'[^\'\n]*+\'?|#[^\n]*',
     re.DOTALL,
 )
-_KEY = r"[A-Za-z0-9_-]++"
-_DOTTED = rf"{_KEY}(?:[ \t]*+\.[ \t]*+{_KEY})*+"
-_PART = re.compile(_KEY)
-# A header, or a key and the beginning of its value, on a line of veiled text.
-_LINE = re.compile(
-    rf"^[ \t]*(?:(\[\[?)[ \t]*({_DOTTED})[ \t]*\]\]?[ \t]*$"
-    rf"|({_DOTTED})[ \t]*=[ \t]*([\[{{]|[^\s,\]}}]+)?)",
-    re.MULTILINE,
-)
 _DEEP = re.compile(
-    rf"(?<![A-Za-z0-9_-])(?:{_KEY}[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}",
+    rf"(?<![A-Za-z0-9_-])(?:{KEY}[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}",
 )
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -64,12 +53,12 @@ class _Literal(str):
     """A float, kept as written until its path is known."""
 
 
-def read_toml(data: bytes, file: str) -> Document:
+def read_toml(data: bytes, file: str, within: tuple[str, ...] = ()) -> Document:
     """The same spec language in TOML 1.0. Raises SpecErrors, for the values that the
     JSON reader refuses too (control characters, NaN, overflow ...) and for dates.
 
-    Tables, arrays of tables and `key =` lines have places of their own; what stands
-    inside an inline array or table has that of its line's value.
+    Of a file that others share, as pyproject.toml, only the table `within` is looked
+    at and held, under its own path: what the others may write is theirs.
     """
     # tomllib counts lines by LF only, so CR LF must not differ from it.
     source = Text(decoded(data, file).replace("\r\n", "\n"), file)
@@ -78,14 +67,24 @@ def read_toml(data: bytes, file: str) -> Document:
     veiled = _OPAQUE.sub(_veil, source.text)
     raw = _parsed(source, veiled)
     faults: list[_Fault] = []
-    value = _converted(raw, (), faults)
-    document = Document(value, file, *_located(source, veiled, raw))
+    value = _converted(_kept(raw, within), (), faults)
+    document = Document(value, file, *located(source, veiled, raw))
     if faults:
         raise SpecErrors(
             SpecError(pointer(path), document.place(path), code, message)
             for path, code, message in faults
         )
     return document
+
+
+def _kept(raw: Any, within: tuple[str, ...]) -> Any:
+    """What stands in a table, and nothing beside it on the way there."""
+    if not within:
+        return raw
+    name, *deeper = within
+    if not isinstance(raw, dict) or name not in raw:
+        return {}
+    return {name: _kept(raw[name], tuple(deeper))}
 
 
 def _veil(opaque: re.Match[str]) -> str:
@@ -145,15 +144,15 @@ def _word_advice(word: str) -> tuple[str, str]:
 
 def _refuse_twice(source: Text, veiled: str, offset: int) -> NoReturn:
     """Of the statement at or before the offset: its key exists already."""
-    before = [line for line in _LINE.finditer(veiled) if line.start() < offset]
+    before = [line for line in LINE.finditer(veiled) if line.start() < offset]
     last = before[-1]
     header = last[1] is not None
     span = last.span(2 if header else 3)
-    inline = re.compile(rf"[{{,][ \t]*({_DOTTED})[ \t]*=")
+    inline = re.compile(rf"[{{,][ \t]*({DOTTED})[ \t]*=")
     nested = [] if header else list(inline.finditer(veiled, last.start(), offset))
     if nested:
         span = nested[-1].span(1)
-    name = ".".join(part for part, _ in _parts(source.text, veiled, span))
+    name = ".".join(part for part, _ in parts(source.text, veiled, span))
     message = f"duplicate key {quote(name)}"
     refuse(source.place(*span), "duplicate-key", message)
 
@@ -174,7 +173,7 @@ def _converted(node: Any, path: Path, faults: list[_Fault]) -> Any:
     if isinstance(node, str):
         _check_text(node, path, faults, key=False)
     elif not isinstance(node, int):
-        message = f"{node} is a date or time; a spec holds none"
+        message = f"{node} is a date or time, where none is expected"
         faults.append((path, "syntax", message))
     # Compared as numbers: str() of a long integer is itself refused by Python.
     elif abs(node) >= 10**MAX_DIGITS:
@@ -197,74 +196,3 @@ def _float(literal: str, path: Path, faults: list[_Fault]) -> float:
     if code:
         faults.append((path, code, message))
     return value
-
-
-def _located(
-    source: Text, veiled: str, value: Any
-) -> tuple[dict[Path, Mark], dict[Path, Mark]]:
-    """Where tables, keys and the values beside them stand.
-
-    A line inside an array can look like a header; only what leads to a part of
-    `value` counts.
-    """
-    marks: dict[Path, Mark] = {(): (source, 0, 1)}
-    key_marks: dict[Path, Mark] = {}
-    table: Path = ()
-    counts: dict[Path, int] = {}
-    for line in _LINE.finditer(veiled):
-        bracket = line[1]
-        parts = _parts(source.text, veiled, line.span(2 if bracket else 3))
-        if not bracket:
-            path = table
-            for part, span in parts:
-                path = (*path, part)
-                if _exists(value, path):
-                    key_marks.setdefault(path, (source, *span))
-                    marks.setdefault(path, (source, *span))
-            if line[4] and _exists(value, path):
-                marks[path] = (source, *line.span(4))
-            continue
-        path = ()
-        for part, _ in parts[:-1]:
-            path = _newest((*path, part), counts)
-        # Of an array of tables, the array itself.
-        path = (*path, parts[-1][0])
-        if bracket == "[[":
-            counts[path] = counts.get(path, 0) + 1
-        if _exists(value, _newest(path, counts)):
-            table = _newest(path, counts)
-            mark = (source, line.start(1), line.start(1) + 1)
-            marks.setdefault(path, mark)
-            marks.setdefault(table, mark)
-            key_marks.setdefault(path, (source, *parts[-1][1]))
-    return marks, key_marks
-
-
-def _parts(text: str, veiled: str, within: _Span) -> list[tuple[str, _Span]]:
-    """The parts of a dotted key, with their spans."""
-    spans = [part.span() for part in _PART.finditer(veiled, *within)]
-    return [(_name(text[start:end]), (start, end)) for start, end in spans]
-
-
-def _name(part: str) -> str:
-    if part[0] not in "\"'":
-        return part
-    try:
-        return str(tomllib.loads(f"k = {part}")["k"])
-    except tomllib.TOMLDecodeError:
-        # Not a key then, but something inside an array.
-        return ""
-
-
-def _newest(path: Path, counts: Mapping[Path, int]) -> Path:
-    """Of an array of tables, its last table so far."""
-    return (*path, counts[path] - 1) if path in counts else path
-
-
-def _exists(value: Any, path: Path) -> bool:
-    try:
-        for step in path:
-            value = value[step]
-    except (KeyError, IndexError, TypeError):
-        return False
-    return True
