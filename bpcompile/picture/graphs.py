@@ -6,7 +6,7 @@ What of a spec stands in it are words of letters, digits and "_", and numbers.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bpcompile.picture.network import MOST_LAYERS, Column, Fold, Layer, network
@@ -15,23 +15,21 @@ if TYPE_CHECKING:
     from bpcompile.plan import Plan
     from bpcompile.spec import NetworkSpec
 
-# Of the edges, `ordering` keeps the order in which neurons are listed.
 _HEAD = """\
-    graph [rankdir=LR, ordering=out, splines=line, nodesep=0.12, ranksep=1.2,
-           labelloc=b, fontname="sans-serif", fontsize=11, bgcolor=white]
-    node [shape=circle, width=0.28, fixedsize=true, label="", fontname="sans-serif",
-          color="#28507a"]
+    graph [rankdir=LR, splines=line, nodesep=0.12, ranksep=1.2, bgcolor=white]
+    node [shape=circle, width=0.28, height=0.28, fixedsize=true, label="", color="#28507a",
+          fontname="sans-serif", fontsize=11]
     edge [arrowhead=none, color="#8fa6bf", penwidth=0.6]"""
 _FILLED = 'style=filled, fillcolor="{}", color="{}"'
+_PLAIN = "shape=plaintext, fixedsize=false"
 _LOOKS = {
     "input": 'color="#6b7785"',
     "hidden": "",
     "output": _FILLED.format("#dce8f4", "#28507a"),
     "marked": _FILLED.format("#ffe9cc", "#a04a00"),
     "cost": f'shape=box, {_FILLED.format("#dce8f4", "#28507a")}, label="C"',
-    # What stands for other neurons is kept in its place by edges that nobody sees.
-    "ellipsis": 'shape=plaintext, fontsize=16, label="⋮"',
-    "fold": 'shape=plaintext, fontsize=16, label="⋯"',
+    "ellipsis": f'{_PLAIN}, label="⋮"',
+    "fold": f'{_PLAIN}, label="⋯"',
 }
 _BREAK = "\\n"
 
@@ -80,11 +78,12 @@ def dot(
     labels = [*map(_label, drawn.columns), ("cost", drawn.cost)]
     lines = [f'digraph "{drawn.name}" {{', _HEAD]
     for number, (nodes, label) in enumerate(zip(groups, labels, strict=True), start=1):
+        text, column = f"T{number}", [*nodes, f"T{number}"]
         lines += [
-            f"    subgraph cluster_{number} {{",
-            f'        graph [peripheries=0, label="{_BREAK.join(label)}"]',
-            *(f"        {name} [{_LOOKS[look]}]" for name, look in nodes.items()),
-            "    }",
+            *(f"    {name} [{_LOOKS[look]}]" for name, look in nodes.items()),
+            f'    {text} [{_PLAIN}, label="{_BREAK.join(label)}"]',
+            # Without these edges neurons would change places.
+            f"    {{rank=same edge [style=invis] {' -> '.join(column)}}}",
         ]
     for below, above in pairwise(groups):
         lines += _edges(below, above)
@@ -111,17 +110,14 @@ def _label(column: Column) -> tuple[str, ...]:
 
 
 def _edges(below: dict[str, str], above: dict[str, str]) -> Iterator[str]:
-    """All between two columns, in the order in which their ends are listed."""
-    for start, look in below.items():
-        styles = {end: _style(look, other) for end, other in above.items()}
-        for style, ends in groupby(styles, styles.__getitem__):
-            yield f"    {start} -> {{{' '.join(ends)}}}{style}"
-
-
-def _style(*looks: str) -> str:
-    if "ellipsis" in looks:
-        return " [style=invis]"
-    return " [style=dotted]" if "fold" in looks else ""
+    """All between two columns, dotted where one of them is a fold."""
+    starts, ends = (
+        [name for name, look in nodes.items() if look != "ellipsis"]
+        for nodes in (below, above)
+    )
+    folded = "fold" in (*below.values(), *above.values())
+    style = " [style=dotted]" if folded else ""
+    yield f"    {{{' '.join(starts)}}} -> {{{' '.join(ends)}}}{style}"
 
 
 def _is_marked(column: Column) -> bool:
