@@ -30,7 +30,6 @@ _SIGNS = {
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[utf8]{inputenc}
-\usepackage[T1]{fontenc}
 \usepackage[a4paper,margin=25mm]{geometry}
 \usepackage{amsmath,amssymb,newunicodechar}
 \setlength{\parindent}{0pt}
@@ -46,6 +45,7 @@ def as_tex(document: Document) -> str:
         for sign, meant in _SIGNS.items()
     )
     lines = [
+        f"% {document.title} by bpcompile",
         _PREAMBLE + "\n".join(signs),
         rf"\title{{{escaped(document.title)}}}",
         r"\author{}\date{}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from bpcompile.blocks import EQUATIONS, FEEDFORWARD, INITIAL, UPDATE, CodeBlock
 from bpcompile.explaining.definitions import definitions
@@ -47,6 +48,15 @@ class Choice:
         return self.layer in (None, layer) and self.equation in (None, equation)
 
 
+def equations(plan: Plan, layer: int) -> tuple[str, ...]:
+    """Which of CHOICES a layer has, in that order."""
+    if layer == 1:
+        return (FEEDFORWARD,)
+    steps = [s for block in plan.backward if block.layer == layer for s in block.steps]
+    found = {FEEDFORWARD, UPDATE, *(step.equation for step in steps)}
+    return tuple(choice for choice in CHOICES if choice in found)
+
+
 @dataclass(frozen=True)
 class Explained:
     """One spec on its way into sections.
@@ -68,7 +78,8 @@ class Explained:
             made += overview(self.plan)
             items = tuple(definitions(self.spec, self.plan))
             made.append(Section("Operators", "operators", items))
-        made += filter(lambda s: s.items, map(self._layer, range(1, self._depth + 1)))
+        layers = map(self._layer, range(1, self._depth + 1))
+        made += (section for section in layers if section.items)
         made += self._derivation()
         if self.numbers:
             made.append(Section("Worked example", "numbers", (Output(self.numbers),)))
@@ -154,17 +165,10 @@ class Explained:
     # ---- The lines of the module -------------------------------------------------------
 
     def _code(self, layer: int, part: str) -> tuple[Code, ...]:
-        """The blocks of a layer's equation, without the comment that repeats it."""
+        """The lines of a layer's equation, comments included, as they stand."""
         blocks = [b for b in self.blocks if (b.layer, b.part) == (layer, part)]
         fused = [b for b in self.blocks if (b.layer, b.equation) == (layer, part)]
-        made: list[Code] = []
-        texts: set[tuple[str, ...]] = set()
-        for block in blocks or fused:
-            lines = tuple(block.text.removesuffix("\n").split("\n"))
-            if lines not in texts:
-                made.append(Code(block.line, lines))
-            texts.add(lines)
-        return tuple(made)
+        return tuple(dict.fromkeys(_joined(blocks or fused)))
 
     # ---- The fused form ----------------------------------------------------------------
 
@@ -178,6 +182,17 @@ class Explained:
         intro = f"Why {bp1} of layer {self._depth} is so simple, step by step."
         items = (Paragraph((Prose(intro),)), *derived.items)
         yield Section(f"{bp1} derived", "derivation", items, self._depth)
+
+
+def _joined(blocks: list[CodeBlock]) -> Iterator[Code]:
+    """Their lines, of neighbours as one."""
+    whole = ""
+    for block, following in zip_longest(blocks, blocks[1:]):
+        whole += block.text
+        if following is None or following.line != block.line + block.text.count("\n"):
+            lines = tuple(whole.removesuffix("\n").split("\n"))
+            yield Code(block.line + block.text.count("\n") - len(lines), lines)
+            whole = ""
 
 
 def _of_layer(said: Sentence, names: dict[str, Node]) -> Sentence:

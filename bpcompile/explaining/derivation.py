@@ -75,7 +75,7 @@ class _Deriving:
         return Infix("=", formula(left), expression(right, self.names))
 
     def _delta(self, value: Expr, reason: str = "") -> Formula:
-        said = (Prose(f",  {reason}"),) if reason else ()
+        said = (Prose(f", {reason}"),) if reason else ()
         return Formula("", (self._equal(f"δ{self.up}", value), *said))
 
     # ---- Neuron by neuron ------------------------------------------------------------
@@ -90,7 +90,7 @@ class _Deriving:
         items.append(self._delta(product, "the one put into the other"))
         together = quotient(product)
         if spell(together.expr, BOOK, {}) != spell(product, BOOK, {}):
-            items.append(self._delta(together.expr, "over one denominator"))
+            items.append(self._delta(together.expr, "in one fraction"))
         left = cancelled(together)
         result = plainly(left.expr)
         if left != together:
