@@ -7,8 +7,7 @@ in the book; where a value is None, that side has nothing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +30,8 @@ class Side:
                   the spec's own name
     name          of the spec
     target        which its code is for
+    file          what its module is called in the headings of a unified diff
+    comment       with which sign comments of its module begin
     sizes         of layers 1 to L
     activations   of layers 2 to L: the operators' kinds
     """
@@ -38,6 +39,8 @@ class Side:
     label: str
     name: str
     target: str
+    file: str
+    comment: str
     sizes: tuple[int, ...] = ()
     activations: tuple[str, ...] = ()
 
@@ -211,16 +214,3 @@ class Difference:
         from bpcompile.compare.page import page
 
         return page(self)
-
-
-def as_dict(value: Any) -> Any:
-    """Dataclasses as JSON has them, without the keys that have nothing to say."""
-    if is_dataclass(value):
-        return {k: as_dict(v) for k, v in _held(value) if v not in ((), "")}
-    if isinstance(value, tuple):
-        return [as_dict(item) for item in value]
-    return value
-
-
-def _held(value: Any) -> Iterator[tuple[str, Any]]:
-    return ((field.name, getattr(value, field.name)) for field in fields(value))
