@@ -31,16 +31,25 @@ Numbers = Sequence[float]
 class Value:
     """One number, and how it comes about; nothing of that where it is given.
 
-    name   in the book's notation: "z²₁" is z of neuron 1 on layer 2
+    name      in the book's notation: "z²₁" is z of neuron 1 on layer 2
+    becomes   there was another number of that name before
     """
 
     name: str
     number: float
     arithmetic: str = ""
+    becomes: bool = False
 
     @property
     def text(self) -> str:
+        """The number, rounded."""
         return rounded(self.number)
+
+    @property
+    def line(self) -> str:
+        """All of it: "z²₁ = 0.5·0.2 + 0.1 = 0.2"."""
+        way = f" = {self.arithmetic}" if self.arithmetic else ""
+        return f"{self.name}{way.replace('=', '→', self.becomes)} = {self.text}"
 
 
 def named(symbol: str, layer: int = 0, *index: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -31,11 +33,17 @@ class WorkedExample:
     notes: tuple[str, ...]
     stages: tuple[Stage, ...]
 
+    def __str__(self) -> str:
+        """Plain text, ending without a line feed."""
+        return "\n".join(_lines(self))
+
 
 #: Of more parameters nobody follows the numbers, and loops in Python take minutes.
 MOST_PARAMETERS = 2_000_000
 
 _INPUT_DECIMALS, _PARAMETER_DECIMALS = 1, 2
+_WIDTH = 80
+_TIED = "\N{NO-BREAK SPACE}"
 
 
 def worked_example(spec: NetworkSpec) -> WorkedExample:
@@ -89,6 +97,32 @@ def _parameters(spec: NetworkSpec) -> dict[str, Any]:
         ]
         for name, values in reference.initial_parameters(spec).items()
     }
+
+
+def _lines(example: WorkedExample) -> Iterator[str]:
+    for note in example.notes:
+        yield from _wrapped(note, "")
+    title = ""
+    for stage in example.stages:
+        if stage.title != title:
+            title = stage.title
+            yield from ("", title)
+        yield from _wrapped(stage.label, "  ")
+        # A name is not torn from its number.
+        given = (v.line.replace(" ", _TIED) for v in stage.values if not v.arithmetic)
+        yield from _wrapped(", ".join(given), "    ")
+        yield from (f"    {v.line}" for v in stage.values if v.arithmetic)
+        if stage.more:
+            yield f"    … {stage.more:,} more"
+
+
+def _wrapped(text: str, indent: str) -> Iterator[str]:
+    """Lines of at most `_WIDTH` columns, those after the first further in."""
+    further = indent + "  "
+    for line in textwrap.wrap(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=further
+    ):
+        yield line.replace(_TIED, " ")
 
 
 def _notes(plan: Plan, numbers: Computed) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ the expressions of the plan.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -58,6 +58,18 @@ class Stage:
     formula: str
     values: tuple[Value, ...]
     more: int = 0
+
+    @property
+    def title(self) -> str:
+        """Where it belongs, as a heading."""
+        alone = self.part == "given" or not self.layer
+        words = [] if alone else [f"layer {self.layer}"]
+        return ", ".join([*words, self.part]).capitalize()
+
+    @property
+    def label(self) -> str:
+        """The formula behind the name of its equation."""
+        return f"{self.equation}  {self.formula}" if self.equation else self.formula
 
 
 @dataclass(frozen=True)
@@ -262,7 +274,8 @@ class Walk:
     def _weighed(self, layer: int) -> Iterator[Value]:
         weight, error = self.numbers.weight, self.numbers.error
         texts = [f"{operand(weight)}·{operand(e)}" for e in error[:SHOWN]]
-        yield from _results(named("δ", layer), self.numbers.delta[layer], texts)
+        values = _results(named("δ", layer), self.numbers.delta[layer], texts)
+        yield from (replace(value, becomes=True) for value in values)
 
     def _weight_gradient(self, layer: int) -> Iterator[Value]:
         below, delta = self.numbers.kept[layer - 1], self.numbers.delta[layer]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -99,7 +99,8 @@ class Update:
             f"max(-{bound}, min({bound}, {operand(value.number)}))"
             for value in entries("", self.numbers.nabla[name])
         ]
-        yield from entries(f"∂C/∂{_name(name)}", self.numbers.clipped[name], texts)
+        values = entries(f"∂C/∂{_name(name)}", self.numbers.clipped[name], texts)
+        yield from (replace(value, becomes=True) for value in values)
 
     # ---- The step itself -----------------------------------------------------------------
 
@@ -133,7 +134,8 @@ class Update:
         for name, value in self.plan.scalars:
             text = spelled(value, {v.name: held[v.name] for v in variables(value)})
             held[name] = evaluate(value, held).real
-            yield Value(_SIGNS.get(name, name), held[name], text)
+            known = name in read and name in self._constants()
+            yield Value(_SIGNS.get(name, name), held[name], text, becomes=known)
 
     def _body(self, step: UpdateParameter) -> Body:
         function = self.plan.update_function
@@ -148,12 +150,14 @@ class Update:
         after = [v.number for v in entries("", self.numbers.after[name])]
         results = self._results(step, [v.number for v in shown], nabla)
         is_weight = step.parameter.role == "weight"
+        changed = {"w", "nabla", *(name for name, _ in step.state)}
         for number, result in enumerate(results, start=1):
             ends = number == len(results) and not (limits and is_weight)
             values = after if ends else result.values
             rows = zip(shown, values, result.arithmetic, strict=True)
             for entry, value, text in rows:
-                yield Value(_target(result.target, entry.name), value, text)
+                name = _target(result.target, entry.name)
+                yield Value(name, value, text, becomes=result.target in changed)
 
     def _results(
         self, step: UpdateParameter, w: Sequence[float], nabla: Sequence[float]
@@ -189,7 +193,8 @@ class Update:
             yield Value(label, norm, f"√({sum_of(squares)})")
             factor = f"min(1, {operand(most)} / {operand(norm)})"
             texts += [f"{factor}·{operand(w_jk)}" for w_jk in row[:SHOWN]]
-        yield from entries(_name(name), self.numbers.after[name], texts)
+        values = entries(_name(name), self.numbers.after[name], texts)
+        yield from (replace(value, becomes=True) for value in values)
 
 
 def _name(parameter: str) -> str:

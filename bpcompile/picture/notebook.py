@@ -1,0 +1,23 @@
+"""What notebooks show of a spec or a plan: its picture, then what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpcompile.picture.vector import svg
+from bpcompile.plan import Plan
+from bpcompile.summary import summarize
+
+if TYPE_CHECKING:
+    from bpcompile.spec import NetworkSpec
+
+
+def html(source: NetworkSpec | Plan) -> str:
+    """A fragment of a page that stands on its own."""
+    if isinstance(source, Plan):
+        plan = source
+    else:
+        from bpcompile.lower import lower
+
+        plan = lower(source)
+    return svg(plan) + summarize(plan).html()
