@@ -6,7 +6,7 @@ Counted from the plan alone, so that every picture, page and table says the same
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from bpcompile.plan import Layer, Plan
@@ -31,7 +31,8 @@ class LayerSummary:
     backward     the same of BP2's transpose(w)·δ, which the first layer with weights
                  takes no part in, and BP4's δ·transpose(a)
     state        how many numbers the optimizer keeps
-    activations  numbers for each example of a mini-batch: z, a, δ and what else is kept
+    activations  numbers for each example of a mini-batch: z, a, δ and what else is kept,
+                 of layer 1 the inputs and of the last one y as well
     """
 
     index: int
@@ -84,7 +85,8 @@ class Summary:
 
     @property
     def mini_batch_bytes(self) -> int:
-        """Of z, a, δ and what else a mini-batch needs, as the plan lists it."""
+        """Of all that has a number for each example: x, y, z, a, δ and what else the
+        plan lists."""
         each = sum(layer.activations for layer in self.layers)
         return self.bytes_each * each * self.mini_batch_size
 
@@ -171,8 +173,9 @@ def _row(layer: LayerSummary) -> tuple[str, ...]:
 def summarize(plan: Plan) -> Summary:
     """What the network of a plan costs."""
     pairs = zip(plan.layers, plan.sizes, plan.arrays[1:], strict=False)
-    layers = (_layer(layer, n_in, arrays) for layer, n_in, arrays in pairs)
-    inputs = _per_example(plan.arrays[0], plan.sizes[0])
+    layers = [_layer(layer, n_in, arrays) for layer, n_in, arrays in pairs]
+    layers[-1] = replace(layers[-1], activations=layers[-1].activations + plan.outputs)
+    inputs = plan.sizes[0] + _per_example(plan.arrays[0], plan.sizes[0])
     first = LayerSummary(1, plan.sizes[0], "", None, None, 0, 0, 0, inputs)
     return Summary(
         layers=(first, *layers),

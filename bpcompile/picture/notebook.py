@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
+from bpcompile.pages import page_template
 from bpcompile.picture.vector import svg
 from bpcompile.plan import Plan
 from bpcompile.summary import summarize
@@ -20,4 +23,7 @@ def html(source: NetworkSpec | Plan) -> str:
         from bpcompile.lower import lower
 
         plan = lower(source)
-    return svg(plan) + summarize(plan).html()
+    # Both are what templates have made, and escaped.
+    picture, summary = Markup(svg(plan)), Markup(summarize(plan).html())
+    template = page_template("notebook.html.jinja")
+    return template.render(picture=picture, summary=summary)
