@@ -120,7 +120,8 @@ class Walk:
         coded = self.plan.labels.coded
         if coded is not None:
             body = (Map("y", coded),)
-            values = tuple(_followed(body, self._labels(), "y", self._target()))
+            made = _followed(body, self._labels(), "y", self._target())
+            values = tuple(replace(value, becomes=True) for value in made)
             text = "y as the cost reads it"
             yield Stage("given", last, "", text, values, _more(numbers.y))
         if self.plan.scaling is None or self.numbers.scaling is None:
