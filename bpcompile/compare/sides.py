@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from bpcompile.api import load_spec
 from bpcompile.compare.difference import Side
-from bpcompile.errors import UserError, printable, quote
+from bpcompile.errors import UserError, printable
 from bpcompile.functions import Function
 from bpcompile.lower import lower
 from bpcompile.operators.entry import Activation
@@ -27,9 +27,13 @@ Given: TypeAlias = str | Path | NetworkSpec
 
 @dataclass(frozen=True)
 class Network:
-    """A spec and what becomes of it, each computed when it is asked for."""
+    """A spec and what becomes of it, each computed when it is asked for.
+
+    path    as it was given, or the spec's own name
+    """
 
     label: str
+    path: str
     spec: NetworkSpec
     target: Target
 
@@ -40,7 +44,7 @@ class Network:
             label=self.label,
             name=self.spec.name,
             target=self.target.name,
-            file=str(PurePath(self.label).with_suffix("")) + self.target.suffix,
+            file=os.path.splitext(self.path)[0] + self.target.suffix,
             comment=str(self.target.settings["comment"]),
             sizes=tuple(layer.size for layer in layers),
             activations=tuple(layer.activation.kind for layer in layers[1:]),
@@ -107,13 +111,14 @@ def generated(given: Given) -> Generated | None:
     return Generated(printable(str(given)), found.text, found.target)
 
 
-def network(given: Given, target: Target, overrides: Iterable[str] = ()) -> Network:
+def network(given: Given, target: Target, overrides: Sequence[str] = ()) -> Network:
     """A spec for a target. Raises what `load_spec` raises."""
     if isinstance(given, NetworkSpec):
-        return Network(given.name, given, target)
+        return Network(given.name, given.name, given, target)
     spec = load_spec(given, overrides)
-    label = spec.name if str(given) == "-" else printable(str(given))
-    return Network(label, spec, target)
+    path = spec.name if str(given) == "-" else printable(str(given))
+    changes = f" with {printable(', '.join(overrides))}" if overrides else ""
+    return Network(path + changes, path, spec, target)
 
 
 def refuse_generated(found: Iterable[Generated | None], level: str) -> None:
@@ -122,5 +127,5 @@ def refuse_generated(found: Iterable[Generated | None], level: str) -> None:
         if file:
             raise UserError(
                 f"{file.label}: is a generated file, which has no {level} to compare; "
-                f"give its spec, or --level {quote('code')[1:-1]}"
+                "give its spec, or compare by --level code"
             )
