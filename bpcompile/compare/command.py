@@ -81,8 +81,8 @@ def run(options: argparse.Namespace) -> int:
     _refuse_unknown("level", options.level, LEVELS)
     _refuse_unknown("format", options.format, FORMATS)
     a, b = _sides(options)
-    targets = (*options.targets, None, None)[:2]
-    found = diff(a, b, options.level, *targets, options.overrides)
+    target, target_of_b = (*options.targets, None, None)[:2]
+    found = diff(a, b, options.level, target, target_of_b, options.overrides)
     _write(found, options, (a, b))
     return DIFFERENT if found.differs else SAME
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from bpcompile.compare.align import Match, align
 from bpcompile.compare.difference import (
     CHANGED,
+    INPUTS,
     INSERTED,
     LEVELS,
     MOVED,
     PARTS,
     REMOVED,
     RENUMBERED,
+    RESIZED,
     SAME,
+    WORDS,
     Difference,
     Fact,
     LayerPair,
@@ -34,12 +37,11 @@ from bpcompile.compare.sides import (
     refuse_generated,
 )
 from bpcompile.errors import UserError, quote
+from bpcompile.render import Renderer
 from bpcompile.summary import LayerSummary, Summary
 from bpcompile.target import default_target_name, load_target
 
 SPEC, PLAN, CODE = LEVELS
-#: What a layer's width is called where it changes, and what only its code does.
-RESIZED, INPUTS, WORDS = "resized", "inputs", "words"
 
 
 def diff(
@@ -47,8 +49,8 @@ def diff(
     b: Given,
     level: str = PLAN,
     target: str | None = None,
-    other_target: str | None = None,
-    overrides: Iterable[str] = (),
+    target_of_b: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> Difference:
     """What differs between A and B, each a spec file or a NetworkSpec.
 
@@ -56,8 +58,8 @@ def diff(
                    formulas, with the numbers of layers folded away; "code": the
                    modules, as a unified diff, where A and B may be generated files
     target         that of the modules, the default one if None
-    other_target   that of B's, the same if None
-    overrides      `PATH=VALUE` changes of B alone
+    target_of_b    that of B's, the same if None
+    overrides      `PATH=VALUE` changes of B alone, where that is a file
 
     Raises what `load_spec` and `load_target` raise, and UserError where a generated
     file is to be compared by anything but its code.
@@ -69,8 +71,8 @@ def diff(
         refuse_generated(files, level)
     # Of a spec and a file, the spec is compiled for the target of the file.
     made_for = next((file.made_for for file in files if file), default_target_name())
-    first = load_target(target or made_for)
-    second = load_target(other_target) if other_target else first
+    first = Renderer(load_target(target or made_for))
+    second = Renderer(load_target(target_of_b)) if target_of_b else first
     left = files[0] or network(a, first)
     right = files[1] or network(b, second, overrides)
     if level == CODE:
@@ -101,13 +103,14 @@ def of_plans(a: Network, b: Network) -> Difference:
     """At level "plan": one plan serves every target, so that of two targets the parts
     are told whose statements differ, with their code."""
     code = passages(a), passages(b)
+    update = tuple(update_changes(a, b))
     return Difference(
         a.side,
         b.side,
         PLAN,
-        layers=tuple(_pair(a, b, match, code) for match in _matches(a, b)),
+        layers=tuple(_pair(a, b, match, code, update) for match in _matches(a, b)),
         settings=tuple(outside_layers(a.normalised, b.normalised)),
-        parts=tuple(update_changes(a, b)),
+        parts=update,
         facts=tuple(_facts(a.summary, b.summary)),
         networks=(a, b),
     )
@@ -150,8 +153,13 @@ def _facts_of_layer(a: LayerSummary | None, b: LayerSummary | None) -> Iterator[
 
 
 def _pair(
-    a: Network, b: Network, match: Match, code: tuple[Passages, Passages]
+    a: Network,
+    b: Network,
+    match: Match,
+    code: tuple[Passages, Passages],
+    update: tuple[PartChange, ...],
 ) -> LayerPair:
+    """One layer; `update` is what is told of all of them."""
     left, right = match.left, match.right
     settings = tuple(layer_settings(a.normalised, b.normalised, match))
     facts = tuple(
@@ -165,7 +173,7 @@ def _pair(
     what: tuple[str, ...] = ()
     if left and right:
         what = _what(settings if not match.moved else (), facts)
-        if reworded := tuple(_reworded(a, b, left, right, lines, parts)):
+        if reworded := tuple(_reworded(a, b, left, right, lines, (*parts, *update))):
             parts = tuple(sorted((*parts, *reworded), key=_order))
             what = (*what, WORDS)
     kind = _kind(match, bool(what or parts))
@@ -204,7 +212,7 @@ def _reworded(
     if a.target.name == b.target.name:
         return
     told = {change.part for change in parts}
-    signs = [str(side.target.settings["comment"]) for side in (a, b)]
+    signs = a.side.comment, b.side.comment
     before, after = formulas(a, left), formulas(b, right)
     for passage in lines:
         part = passage.part

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bpcompile.compare.sides import Network
 
+from bpcompile.blocks import EQUATIONS, FEEDFORWARD, UPDATE
+
 LEVELS = ("spec", "plan", "code")
 
 #: Of a layer, in the order of one step of training.
-PARTS = ("feedforward", "BP1", "BP2", "BP3", "BP4", "update")
+PARTS = (FEEDFORWARD, *EQUATIONS, UPDATE)
 
 #: What may have become of a layer.
 SAME, RENUMBERED, CHANGED = "same", "renumbered", "changed"
 INSERTED, REMOVED, MOVED = "inserted", "removed", "moved"
 KINDS = (SAME, RENUMBERED, CHANGED, INSERTED, REMOVED, MOVED)
+#: What may have changed of one, beside the keys of the spec.
+RESIZED, INPUTS, WORDS = "resized", "inputs", "words"
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Setting:
 class Passage:
     """Lines of the generated modules that belong to one part of a layer.
 
-    part    one of `PARTS`, or "parameters" for the first values
+    part    one of `PARTS`, or "initial" for the first values
     """
 
     part: str
@@ -122,8 +126,9 @@ class LayerPair:
     """A layer of A and what it is in B.
 
     kind      one of `KINDS`; one that moved may have changed as well
-    what      names of what changed, in words: "resized", "activation", "inputs" (the
-              layer below has another size), and other keys of the layer in the spec
+    what      what changed: "resized", "inputs" (the layer below has another size),
+              "words" (the target writes it in other ones), and keys of the layer in
+              the spec, such as "activation"
     settings  the values behind these words
     parts     what differs in the formulas of its steps
     facts     its parameters and multiply-adds

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
-from bpcompile.compare.difference import PARTS, PartChange
+from bpcompile.blocks import EQUATIONS, FEEDFORWARD, UPDATE
+from bpcompile.compare.difference import PartChange
 from bpcompile.compare.reasons import (
     of_backward,
     of_feedforward,
@@ -28,7 +29,6 @@ from bpcompile.steps import (
     WeightedInput,
 )
 
-FEEDFORWARD, UPDATE = PARTS[0], PARTS[-1]
 _Kind = TypeVar("_Kind", bound=Step)
 
 
@@ -40,7 +40,7 @@ def layer_changes(
     Of a layer that only one side has, all of its formulas.
     """
     before, after = _formulas(a, left), _formulas(b, right)
-    for part in PARTS[:-1]:
+    for part in (FEEDFORWARD, *EQUATIONS):
         one, other = before.get(part), after.get(part)
         if one is None and other is None:
             continue
@@ -97,11 +97,12 @@ def _applied(network: Network, step: Step) -> Iterator[Hashable]:
 
 
 def _reason(a: Network, b: Network, left: int, right: int, part: str) -> str:
+    bp1, bp2, *_ = EQUATIONS
     if part == FEEDFORWARD:
         found = of_feedforward(a, b, left, right)
-    elif part == PARTS[1]:
+    elif part == bp1:
         found = of_output(a, b)
-    elif part == PARTS[2]:
+    elif part == bp2:
         found = of_backward(a, b, left, right)
     else:
         found = of_weights(a, b, left, right)

@@ -12,7 +12,7 @@ from bpcompile.compare.sides import Network
 from bpcompile.expr import Const
 from bpcompile.operators import OPTIMIZERS, REGULARIZERS
 from bpcompile.operators.entry import Activation
-from bpcompile.step import ErrorStep, Step
+from bpcompile.step import Step
 from bpcompile.steps import (
     Activate,
     ClipNorm,
@@ -134,8 +134,8 @@ def _of_derivative(a: Network, b: Network, left: int, right: int) -> Iterator[st
     if before.symbol != after.symbol:
         is_now, was = (_in_words(entry) for entry in (after, before))
         yield f"{is_now} takes the place of {was}"
-    elif _applied(a, left) != _applied(b, right):
-        yield f"{_symbol_of_derivative(after)} has other numbers in it"
+    elif _chosen(a, left) != _chosen(b, right):
+        yield f"{after.symbol} is another function under the same name"
 
 
 def _in_words(entry: Activation) -> str:
@@ -145,14 +145,10 @@ def _in_words(entry: Activation) -> str:
     return f"{symbol} = 1" if entry.derivative == Const(1) else symbol
 
 
-def _applied(network: Network, layer: int) -> object:
-    """σ' of a layer, as an expression or as the function of it."""
-    for step in network.backward[layer].steps:
-        if isinstance(step, ErrorStep):
-            calls = (step.prime, step.through)
-            found = [network.functions[call.function] for call in calls if call]
-            return step.value, found
-    return None
+def _chosen(network: Network, layer: int) -> tuple[object, str]:
+    """An activation with its parameters, or the formula of one of the spec's own."""
+    operator = network.spec.layers[1:][layer - 2].activation
+    return operator, network.activation(layer).formula
 
 
 def _cancelled(network: Network) -> tuple[str, str]:
@@ -171,10 +167,11 @@ def _of_optimizer(a: Network, b: Network) -> Iterator[str]:
         OPTIMIZERS[network.spec.hyperparameters.optimizer.kind] for network in (a, b)
     )
     if before != after:
-        keeps = " and ".join(after.state)
-        kept = f", which keeps {keeps} of every parameter" if keeps else ""
-        lost = "" if keeps or not before.state else ", which keeps nothing"
-        yield f"{after.symbol}{kept}{lost} takes the place of {before.symbol}"
+        yield f"{after.symbol} takes the place of {before.symbol}"
+        if after.state:
+            yield f"it keeps {' and '.join(after.state)} of every parameter"
+        elif before.state:
+            yield "nothing is kept from step to step"
 
 
 def _of_penalties(a: Network, b: Network) -> Iterator[str]:

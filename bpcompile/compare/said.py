@@ -11,6 +11,7 @@ from bpcompile.compare.difference import (
     INSERTED,
     MOVED,
     REMOVED,
+    WORDS,
     Difference,
     Fact,
     LayerPair,
@@ -143,7 +144,10 @@ def _told(pair: LayerPair) -> object:
     ]
     if not pair.differs:
         return pair.kind, code
-    settings = [(s.name, values(s.before, s.after)) for s in pair.settings]
+    alone = not pair.left or not pair.right
+    settings = [
+        (not alone and s.name, values(s.before, s.after)) for s in pair.settings
+    ]
     return pair.kind, pair.what, settings, pair.facts, parts, code
 
 
@@ -202,7 +206,8 @@ def details(run: Run) -> list[str]:
         for setting in pair.settings
         if pair.kind != MOVED
     ]
-    return [*_sizes(pair.facts), *filter(None, found)]
+    words = ["in other words"] if WORDS in pair.what else []
+    return [*_sizes(pair.facts), *filter(None, found), *words]
 
 
 def _number(pair: LayerPair) -> int:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from bpcompile.api import load_spec
 from bpcompile.compare.difference import Side
-from bpcompile.errors import UserError, printable, quote
+from bpcompile.errors import UserError, printable
 from bpcompile.functions import Function
 from bpcompile.lower import lower
 from bpcompile.operators.entry import Activation
@@ -27,11 +27,20 @@ Given: TypeAlias = str | Path | NetworkSpec
 
 @dataclass(frozen=True)
 class Network:
-    """A spec and what becomes of it, each computed when it is asked for."""
+    """A spec and what becomes of it, each computed when it is asked for.
+
+    path        as it was given, or the spec's own name
+    renderer    of the target; the two sides share it where they share the target
+    """
 
     label: str
+    path: str
     spec: NetworkSpec
-    target: Target
+    renderer: Renderer
+
+    @property
+    def target(self) -> Target:
+        return self.renderer.target
 
     @property
     def side(self) -> Side:
@@ -40,7 +49,7 @@ class Network:
             label=self.label,
             name=self.spec.name,
             target=self.target.name,
-            file=str(PurePath(self.label).with_suffix("")) + self.target.suffix,
+            file=os.path.splitext(self.path)[0] + self.target.suffix,
             comment=str(self.target.settings["comment"]),
             sizes=tuple(layer.size for layer in layers),
             activations=tuple(layer.activation.kind for layer in layers[1:]),
@@ -58,10 +67,16 @@ class Network:
     def summary(self) -> Summary:
         return summarize(self.plan)
 
-    @cached_property
+    @property
     def text(self) -> str:
         """The module."""
-        file, *_ = Renderer(self.target).render(self.plan)
+        file, *_ = self.renderer.render(self.plan)
+        return file.text
+
+    @property
+    def mathematics(self) -> str:
+        """The module without its program, which belongs to no layer."""
+        file, *_ = self.renderer.render(self.plan, library=True)
         return file.text
 
     @cached_property
@@ -107,13 +122,16 @@ def generated(given: Given) -> Generated | None:
     return Generated(printable(str(given)), found.text, found.target)
 
 
-def network(given: Given, target: Target, overrides: Iterable[str] = ()) -> Network:
+def network(
+    given: Given, renderer: Renderer, overrides: Sequence[str] = ()
+) -> Network:
     """A spec for a target. Raises what `load_spec` raises."""
     if isinstance(given, NetworkSpec):
-        return Network(given.name, given, target)
+        return Network(given.name, given.name, given, renderer)
     spec = load_spec(given, overrides)
-    label = spec.name if str(given) == "-" else printable(str(given))
-    return Network(label, spec, target)
+    path = spec.name if str(given) == "-" else printable(str(given))
+    changes = f" with {printable(', '.join(overrides))}" if overrides else ""
+    return Network(path + changes, path, spec, renderer)
 
 
 def refuse_generated(found: Iterable[Generated | None], level: str) -> None:
@@ -122,5 +140,5 @@ def refuse_generated(found: Iterable[Generated | None], level: str) -> None:
         if file:
             raise UserError(
                 f"{file.label}: is a generated file, which has no {level} to compare; "
-                f"give its spec, or --level {quote('code')[1:-1]}"
+                "give its spec, or compare by --level code"
             )

@@ -19,7 +19,7 @@ from bpcompile.compare.hunks import unified
 WIDTH = 80
 INDENT = "  "
 #: Where the formulas begin.
-MARGIN = 15
+MARGIN = 16
 #: Sequences of a terminal (ECMA-48), by the sign at which a line begins, or its role.
 COLOURS = {"-": "31", "+": "32", "@": "36", "heading": "1"}
 
@@ -58,6 +58,7 @@ def _of_networks(found: Difference) -> Iterator[Line]:
     yield Line(a if a == b else f"{a} {said.ARROW} {b}", "heading")
     yield from _facts(found)
     yield from _settings(found)
+    yield Line("")
     for run in said.runs(found):
         yield from _layers(run, (found.a.comment, found.b.comment))
     for change in found.parts:
@@ -106,9 +107,11 @@ def _layers(run: said.Run, signs: tuple[str, str]) -> Iterator[Line]:
         yield from _wrapped(line, 2 * INDENT, "heading")
         if pair.left and pair.right:
             for change in pair.parts:
-                yield from _part(change)
                 if change.part in said.reworded(pair):
+                    yield from _labelled(change.part, "", change.after or "")
                     yield from _code(pair, change.part, signs)
+                else:
+                    yield from _part(change)
 
 
 def _part(change: PartChange) -> Iterator[Line]:

@@ -19,22 +19,12 @@ from bpcompile.explaining.model import Prose, Sentence, displayed
 
 #: Signs in words and in code; the letters are those of formulas.
 _SIGNS = {
-    **{
-        sign: f"^{{{digit}}}"
-        for sign, digit in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)
-    },
+    **{sign: f"^{{{digit}}}" for sign, digit in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)},
     **{"⁻": "^{-}", "ⁿ": "^{n}", "ᵀ": r"^{\mathsf{T}}", "ʳ": "^{r}", "ᵗ": "^{t}"},
     **{"ˣ": "^{x}", "ʸ": "^{y}", "ᶻ": "^{z}", "ₐ": "_{a}", "ⱼ": "_{j}", "ₖ": "_{k}"},
     **{"₁": "_{1}", "₂": "_{2}", "½": r"\frac12", "√": r"\surd", "Σ": r"\Sigma"},
     **{"Π": r"\Pi", "∂": r"\partial", "∇": r"\nabla", "⊙": r"\odot", "→": r"\to"},
-    **{
-        "×": r"\times",
-        "∞": r"\infty",
-        "≤": r"\le",
-        "≥": r"\ge",
-        "−": "-",
-        "·": r"\cdot",
-    },
+    **{"×": r"\times", "∞": r"\infty", "≤": r"\le", "≥": r"\ge", "−": "-", "·": r"\cdot"},
     **{letter: "\\" + name for letter, name in LETTERS.items()},
 }
 

@@ -53,9 +53,7 @@ def _said(role: str, entry: Entry, more: str = "") -> Paragraph:
 
 def _activation(entry: Activation, layers: list[int]) -> Iterator[Item]:
     # Parameters of a kind are part of its name here, as in the code.
-    kind = next(
-        (k for k in ACTIVATIONS if ACTIVATIONS[k].function == entry.function), ""
-    )
+    kind = next((k for k in ACTIVATIONS if ACTIVATIONS[k].function == entry.function), "")
     more = f" of layer{'s' if len(layers) > 1 else ''} {_listed(layers)}"
     yield _said("activation", ACTIVATIONS.get(kind, entry), more)
     yield Formula("", sentence(f"{entry.symbol}(z) = {entry.formula}"))

@@ -99,14 +99,9 @@ def chosen(plan: Plan, layer: int | None, equation: str | None) -> Choice:
         raise UserError(f'no equation "{equation}"{guess} (one of: {some})')
     if layer is not None and not 1 <= layer <= plan.depth:
         raise UserError(f"no layer {layer}: {plan.name} has layers 1 to {plan.depth}")
-    layers = [
-        block.layer
-        for block in plan.backward
-        for s in block.steps
-        if s.equation == equation
-    ]
-    if equation is not None and not layers:
-        ...
+    layers = [block.layer for block in plan.backward for s in block.steps
+              if s.equation == equation]
+    if equation is not None and not layers: ...
     return Choice(layer, equation)
 
 

@@ -200,10 +200,8 @@ class _Reader:
             return True
         if token.kind == "word":
             return token.text not in _KEYWORDS
-        return (
-            token.kind == "sign"
-            and token.text in "([√ΣΠ∂∇|"
-            and (token.text != "|" or token.spaced)
+        return token.kind == "sign" and token.text in "([√ΣΠ∂∇|" and (
+            token.text != "|" or token.spaced
         )
 
     def quotient(self) -> Node:
