@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import groupby
+from typing import TypeAlias
 
 from bpcompile.compare.relative import relative_code
 
@@ -23,15 +24,25 @@ MOST_PAIRS = 2_500
 #: Equal lines that are shown on each side of a change.
 CONTEXT = 3
 
-_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_WORD = r"\s+|\w+|[^\w\s]"
+_OWN = r"(?<=\blayer ){0}\b|(?<=, ){0}(?=[,)])"
+_ITSELF, _COMMENT = "[l]", "[comment]"
+
+#: A line in words, each with what it says whatever the number of its layer, and as it
+#: stands.
+Words: TypeAlias = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A line of a module, without its end, and its number from 1."""
+    """A line of a module, without its end, and its number from 1.
+
+    indent   what all lines of its passage begin with; `text` is without it
+    """
 
     number: int
     text: str
+    indent: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,11 +55,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Line:
-    """A line in pieces, and whether it is a comment."""
+    """A line in pieces, after its indentation, and whether it is a comment."""
 
     number: int
+    indent: str
     pieces: tuple[Piece, ...]
     comments: bool
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
 
 
 @dataclass(frozen=True)
@@ -87,19 +103,35 @@ class Passage:
     @property
     def is_renumbered(self) -> bool:
         """Whether they are the same with layers counted from their own."""
-        return _relative(self.left, self.layers[0]) == _relative(
-            self.right, self.layers[1]
+        return self.keys[0] == self.keys[1]
+
+    @property
+    def words(self) -> tuple[list[Words], list[Words]]:
+        """Each line of both sides in words."""
+        left, right = (
+            [_words(line, layer, comment) for line in lines]
+            for lines, layer, comment in zip(
+                (self.left, self.right), self.layers, self.comments, strict=True
+            )
         )
+        return left, right
+
+    @property
+    def keys(self) -> tuple[list[str], list[str]]:
+        """What the lines say, whatever the number of the layer and the language."""
+        left, right = (
+            ["".join(key for key, _ in words) for words in lines]
+            for lines in self.words
+        )
+        return left, right
 
 
 def chunks(passage: Passage) -> tuple[Chunk, ...]:
     """The passage in parts that are equal on both sides, or not, in order."""
     left, right = passage.left, passage.right
-    before = _relative(left, passage.layers[0])
-    after = _relative(right, passage.layers[1])
     found: list[Chunk] = []
-    for kind, i, i_end, j, j_end in SequenceMatcher(None, before, after).get_opcodes():
-        some = Passage(left[i:i_end], right[j:j_end], passage.layers, passage.comments)
+    for kind, i, i_end, j, j_end in SequenceMatcher(None, *passage.keys).get_opcodes():
+        some = replace(passage, left=left[i:i_end], right=right[j:j_end])
         found += _equal(some) if kind == "equal" else [_changed(some)]
     return tuple(found)
 
@@ -120,30 +152,43 @@ def with_context(found: Sequence[Chunk]) -> Iterator[Chunk]:
                 yield Chunk(chunk.kind, *some, hidden=start == head)
 
 
-def _relative(lines: Iterable[Source], layer: int) -> list[str]:
-    return [relative_code(x.text, layer) if layer else x.text for x in lines]
-
-
 def _equal(passage: Passage) -> Iterator[Chunk]:
     """Lines that are pairwise equal, those together that are so letter by letter."""
-    pairs = zip(passage.left, passage.right, strict=True)
-    for is_same, group in groupby(pairs, key=lambda pair: pair[0].text == pair[1].text):
-        marked = [_pair(a, b, passage) for a, b in group]
-        left, right = zip(*marked, strict=True)
+    lines = list(zip(*_marked(passage, _in_order(passage)), strict=True))
+    for is_same, group in groupby(lines, key=lambda pair: pair[0].text == pair[1].text):
+        left, right = zip(*group, strict=True)
         yield Chunk(SAME if is_same else RENUMBERED, left, right)
+
+
+def _in_order(passage: Passage) -> Iterator[tuple[int, int]]:
+    return ((i, i) for i in range(len(passage.left)))
 
 
 def _changed(passage: Passage) -> Chunk:
     """Lines that differ: those that are alike have their words compared."""
-    left = [_whole(line, passage.comments[0]) for line in passage.left]
-    right = [_whole(line, passage.comments[1]) for line in passage.right]
-    for i, j in _alike(passage):
-        left[i], right[j] = _pair(passage.left[i], passage.right[j], passage)
+    left, right = _marked(passage, _alike(passage))
     return Chunk(CHANGED, tuple(left), tuple(right))
 
 
-def _whole(line: Source, comment: str) -> Line:
-    return Line(line.number, (Piece(line.text),), _comments(line, comment))
+def _marked(
+    passage: Passage, pairs: Iterable[tuple[int, int]]
+) -> tuple[list[Line], list[Line]]:
+    """All lines of both sides, the differing words marked of those in pairs."""
+    left, right = (
+        [
+            Line(x.number, x.indent, (Piece(x.text),), _comments(x, comment))
+            for x in lines
+        ]
+        for lines, comment in zip(
+            (passage.left, passage.right), passage.comments, strict=True
+        )
+    )
+    one, other = passage.words
+    for i, j in pairs:
+        before, after = _pieces(one[i], other[j])
+        left[i] = replace(left[i], pieces=before)
+        right[j] = replace(right[j], pieces=after)
+    return left, right
 
 
 def _comments(line: Source, comment: str) -> bool:
@@ -155,10 +200,9 @@ def _alike(passage: Passage) -> Iterator[tuple[int, int]]:
 
     The pairs that have most in common altogether: a table over all pairs of lines.
     """
-    one = [_words(x, passage.layers[0]) for x in passage.left]
-    other = [_words(x, passage.layers[1]) for x in passage.right]
-    if len(one) * len(other) > MOST_PAIRS:
+    if len(passage.left) * len(passage.right) > MOST_PAIRS:
         return
+    one, other = passage.words
     common = [[_common(a, b) for b in other] for a in one]
     best = [[0.0] * (len(other) + 1) for _ in range(len(one) + 1)]
     for i in reversed(range(len(one))):
@@ -176,41 +220,45 @@ def _alike(passage: Passage) -> Iterator[tuple[int, int]]:
             i, j = i + 1, j + 1
 
 
-def _words(line: Source, layer: int) -> list[tuple[str, str]]:
-    """Each word with layers counted from the line's own, and as it stands."""
-    words = _WORDS.findall(line.text)
-    return [(relative_code(w, layer) if layer else w, w) for w in words]
+def _words(line: Source, layer: int, comment: str) -> Words:
+    words = re.findall(f"{re.escape(comment)}|{_WORD}" if comment else _WORD, line.text)
+    # The number by itself: "layer 3", or an argument that says whose draws these are.
+    own = {m.start() for m in re.finditer(_OWN.format(layer), line.text)}
+    found: Words = []
+    at = 0
+    for word in words:
+        key = _ITSELF if at in own else relative_code(word, layer) if layer else word
+        # Every target has the same comments, each behind a sign of its own.
+        is_sign = word == comment and not line.text[:at].strip()
+        found.append((_COMMENT if is_sign else key, word))
+        at += len(word)
+    return found
 
 
-def _common(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> float:
+def _common(one: Words, other: Words) -> float:
     """How much of two lines is common, 0 where it is too little."""
     a, b = ([w for w, _ in words if not w.isspace()] for words in (one, other))
     ratio = SequenceMatcher(None, a, b, autojunk=False).ratio()
     return ratio if ratio >= ALIKE else 0.0
 
 
-def _pair(a: Source, b: Source, passage: Passage) -> tuple[Line, Line]:
-    """The same line on both sides, each with its differing words marked."""
-    one, other = _words(a, passage.layers[0]), _words(b, passage.layers[1])
-    matcher = SequenceMatcher(
-        None, [w for w, _ in one], [w for w, _ in other], autojunk=False
-    )
+def _pieces(one: Words, other: Words) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+    """The same line on both sides, its differing words marked."""
+    keys = ([key for key, _ in words] for words in (one, other))
     left: list[Piece] = []
     right: list[Piece] = []
-    for kind, i, i_end, j, j_end in matcher.get_opcodes():
+    for kind, i, i_end, j, j_end in SequenceMatcher(
+        None, *keys, autojunk=False
+    ).get_opcodes():
         if kind == "equal":
-            for (_, was), (_, now) in zip(one[i:i_end], other[j:j_end], strict=True):
-                mark = SAME if was == now else RENUMBERED
+            for (key, was), (_, now) in zip(one[i:i_end], other[j:j_end], strict=True):
+                mark = SAME if was == now or key == _COMMENT else RENUMBERED
                 left.append(Piece(was, mark))
                 right.append(Piece(now, mark))
         else:
-            left += [Piece(w, CHANGED) for _, w in one[i:i_end]]
-            right += [Piece(w, CHANGED) for _, w in other[j:j_end]]
-    comments = passage.comments
-    return (
-        Line(a.number, _joined(left), _comments(a, comments[0])),
-        Line(b.number, _joined(right), _comments(b, comments[1])),
-    )
+            left += [Piece(word, CHANGED) for _, word in one[i:i_end]]
+            right += [Piece(word, CHANGED) for _, word in other[j:j_end]]
+    return _joined(left), _joined(right)
 
 
 def _joined(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
