@@ -37,7 +37,7 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _THOUSAND = 1000
 
 #: The lines of each part of each layer, one sequence for each place of the module.
-_Places: TypeAlias = Mapping[tuple[int, str], Sequence[tuple[Source, ...]]]
+Places: TypeAlias = Mapping[tuple[int, str], Sequence[tuple[Source, ...]]]
 
 
 @dataclass(frozen=True)
@@ -178,10 +178,16 @@ def verdict(found: Difference) -> str:
 # ---- Layers ------------------------------------------------------------------------
 
 
-def sections(found: Difference) -> Iterator[Section]:
+def modules(found: Difference) -> tuple[Places, Places]:
+    """The code of both sides; nothing of generated files."""
+    if not found.networks:
+        return {}, {}
+    a, b = found.networks
+    return _places(a), _places(b)
+
+
+def sections(found: Difference, places: tuple[Places, Places]) -> Iterator[Section]:
     """All layers, those together that are told in the same words."""
-    networks = found.networks
-    places = [_places(network) for network in networks] if networks else [{}, {}]
     pairs = iter(found.layers)
     for run in said.runs(found):
         members = []
@@ -193,7 +199,9 @@ def sections(found: Difference) -> Iterator[Section]:
         yield Section(said.name(run), details, tuple(members))
 
 
-def _layer(found: Difference, pair: LayerPair, places: Sequence[_Places]) -> LayerView:
+def _layer(
+    found: Difference, pair: LayerPair, places: tuple[Places, Places]
+) -> LayerView:
     changes = {change.part: change for change in pair.parts}
     layers = pair.left or 0, pair.right or 0
     parts = []
@@ -219,7 +227,7 @@ def _kind(passages: Iterable[Passage], change: PartChange | None) -> str:
     return SAME if all(passage.is_equal for passage in passages) else RENUMBERED
 
 
-def _places(network: Network) -> _Places:
+def _places(network: Network) -> Places:
     """Lines by layer and part, as far in as they begin; those of no layer by 0, ""."""
     blocks = split_blocks(network.text, network.plan, network.target)
     found: defaultdict[tuple[int, str], list[tuple[Source, ...]]] = defaultdict(list)
@@ -237,19 +245,17 @@ def _places(network: Network) -> _Places:
     return found
 
 
-def rest(found: Difference) -> tuple[Chunk, ...]:
+def rest(found: Difference, places: tuple[Places, Places]) -> tuple[Chunk, ...]:
     """What belongs to no layer, aligned, long equal parts to be folded."""
-    if not found.networks:
-        return ()
     left, right = (
         tuple(
             line
-            for (layer, _), lines in _places(network).items()
+            for (layer, _), lines in side.items()
             if layer == 0
             for some in lines
             for line in some
         )
-        for network in found.networks
+        for side in places
     )
     comments = found.a.comment, found.b.comment
     return tuple(with_context(chunks(Passage(left, right, (0, 0), comments))))

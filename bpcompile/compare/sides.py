@@ -122,9 +122,7 @@ def generated(given: Given) -> Generated | None:
     return Generated(printable(str(given)), found.text, found.target)
 
 
-def network(
-    given: Given, renderer: Renderer, overrides: Sequence[str] = ()
-) -> Network:
+def network(given: Given, renderer: Renderer, overrides: Sequence[str] = ()) -> Network:
     """A spec for a target. Raises what `load_spec` raises."""
     if isinstance(given, NetworkSpec):
         return Network(given.name, given.name, given, renderer)
