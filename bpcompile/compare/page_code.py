@@ -85,6 +85,16 @@ class Chunk:
     right: tuple[Line, ...]
     hidden: bool = False
 
+    @property
+    def runs(self) -> Iterator[tuple[tuple[Line, ...], tuple[Line, ...]]]:
+        """Of equal sides, the lines that follow each other in both modules."""
+        pairs = list(zip(self.left, self.right, strict=True))
+        for _, run in groupby(
+            enumerate(pairs), lambda item: [line.number - item[0] for line in item[1]]
+        ):
+            left, right = zip(*(pair for _, pair in run), strict=True)
+            yield left, right
+
 
 @dataclass(frozen=True)
 class Passage:

@@ -33,6 +33,8 @@ from bpcompile.compare.sides import Network
 SIGNS = dict(zip(KINDS, "==~+-→", strict=True))
 #: How a part of a layer is called, where its own name says too little.
 TITLES = {PARAMETERS: "memory of the parameters", INITIAL: "first values"}
+#: Before a kind in a sentence.
+_BESIDE = {SAME: "the ", RENUMBERED: "only "}
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _THOUSAND = 1000
 
@@ -162,7 +164,7 @@ def verdict(found: Difference) -> str:
     counts = Counter(pair.kind for pair in found.layers)
     layers = [
         f"{said.number(counts[kind])} layer{'s' if counts[kind] > 1 else ''} "
-        f"{'only ' if kind == RENUMBERED else ''}{kind}"
+        f"{_BESIDE.get(kind, '')}{kind}"
         for kind in reversed(KINDS)
         if counts[kind]
     ]
@@ -179,8 +181,8 @@ def verdict(found: Difference) -> str:
 
 
 def modules(found: Difference) -> tuple[Places, Places]:
-    """The code of both sides; nothing of generated files."""
-    if not found.networks:
+    """The code of both sides, where there are layers to show it under."""
+    if not found.networks or not found.layers:
         return {}, {}
     a, b = found.networks
     return _places(a), _places(b)
