@@ -128,8 +128,8 @@ def network(given: Given, renderer: Renderer, overrides: Sequence[str] = ()) -> 
         return Network(given.name, given.name, given, renderer)
     spec = load_spec(given, overrides)
     path = spec.name if str(given) == "-" else printable(str(given))
-    changes = f" with {printable(', '.join(overrides))}" if overrides else ""
-    return Network(path + changes, path, spec, renderer)
+    # What is set need not be said twice: it is what differs.
+    return Network(path + " with --set" * bool(overrides), path, spec, renderer)
 
 
 def refuse_generated(found: Iterable[Generated | None], level: str) -> None:
