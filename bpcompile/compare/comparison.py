@@ -37,6 +37,7 @@ from bpcompile.compare.sides import (
     refuse_generated,
 )
 from bpcompile.errors import UserError, quote
+from bpcompile.render import Renderer
 from bpcompile.summary import LayerSummary, Summary
 from bpcompile.target import default_target_name, load_target
 
@@ -58,7 +59,7 @@ def diff(
                    modules, as a unified diff, where A and B may be generated files
     target         that of the modules, the default one if None
     target_of_b    that of B's, the same if None
-    overrides      `PATH=VALUE` changes of B alone
+    overrides      `PATH=VALUE` changes of B alone, where that is a file
 
     Raises what `load_spec` and `load_target` raise, and UserError where a generated
     file is to be compared by anything but its code.
@@ -70,22 +71,32 @@ def diff(
         refuse_generated(files, level)
     # Of a spec and a file, the spec is compiled for the target of the file.
     made_for = next((file.made_for for file in files if file), default_target_name())
-    first = load_target(target or made_for)
-    second = load_target(target_of_b) if target_of_b else first
+    first = Renderer(load_target(target or made_for))
+    second = Renderer(load_target(target_of_b)) if target_of_b else first
     left = files[0] or network(a, first)
     right = files[1] or network(b, second, overrides)
     if level == CODE:
         found = tuple(hunks(left.text, right.text))
-        return Difference(left.side, right.side, level, hunks=found)
+        return Difference(
+            left.side, right.side, level, hunks=found, networks=_both(left, right)
+        )
     assert not isinstance(left, Generated) and not isinstance(right, Generated)
     return of_specs(left, right) if level == SPEC else of_plans(left, right)
+
+
+def _both(
+    a: Network | Generated, b: Network | Generated
+) -> tuple[Network, Network] | None:
+    if isinstance(a, Generated) or isinstance(b, Generated):
+        return None
+    return a, b
 
 
 def of_specs(a: Network, b: Network) -> Difference:
     """At level "spec"."""
     matches = _matches(a, b)
     found = whole_spec(a.normalised, b.normalised, matches)
-    return Difference(a.side, b.side, SPEC, settings=tuple(found))
+    return Difference(a.side, b.side, SPEC, settings=tuple(found), networks=(a, b))
 
 
 def of_plans(a: Network, b: Network) -> Difference:
@@ -101,6 +112,7 @@ def of_plans(a: Network, b: Network) -> Difference:
         settings=tuple(outside_layers(a.normalised, b.normalised)),
         parts=update,
         facts=tuple(_facts(a.summary, b.summary)),
+        networks=(a, b),
     )
 
 
