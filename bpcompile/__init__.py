@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bpcompile.compare.comparison import diff
     from bpcompile.compare.difference import Difference
     from bpcompile.errors import SpecError, SpecErrors, UserError
+    from bpcompile.explaining.explanation import Explanation, explain
     from bpcompile.explaining.numbers import WorkedExample, worked_example
     from bpcompile.lower import lower
     from bpcompile.plan import Plan
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Difference",
+    "Explanation",
     "NetworkSpec",
     "Plan",
     "SourceFile",
@@ -41,6 +43,7 @@ __all__ = [
     "__version__",
     "compile_spec",
     "diff",
+    "explain",
     "load_spec",
     "load_target",
     "lower",
@@ -51,6 +54,7 @@ __all__ = [
 
 _HOMES = {
     "Difference": "compare.difference",
+    "Explanation": "explaining.explanation",
     "NetworkSpec": "spec",
     "Plan": "plan",
     "SourceFile": "render",
@@ -62,6 +66,7 @@ _HOMES = {
     "WorkedExample": "explaining.numbers",
     "compile_spec": "api",
     "diff": "compare.comparison",
+    "explain": "explaining.explanation",
     "load_spec": "api",
     "load_target": "target",
     "lower": "lower",

@@ -122,16 +122,14 @@ def generated(given: Given) -> Generated | None:
     return Generated(printable(str(given)), found.text, found.target)
 
 
-def network(
-    given: Given, renderer: Renderer, overrides: Sequence[str] = ()
-) -> Network:
+def network(given: Given, renderer: Renderer, overrides: Sequence[str] = ()) -> Network:
     """A spec for a target. Raises what `load_spec` raises."""
     if isinstance(given, NetworkSpec):
         return Network(given.name, given.name, given, renderer)
     spec = load_spec(given, overrides)
     path = spec.name if str(given) == "-" else printable(str(given))
-    changes = f" with {printable(', '.join(overrides))}" if overrides else ""
-    return Network(path + changes, path, spec, renderer)
+    # What is set need not be said twice: it is what differs.
+    return Network(path + " with --set" * bool(overrides), path, spec, renderer)
 
 
 def refuse_generated(found: Iterable[Generated | None], level: str) -> None:

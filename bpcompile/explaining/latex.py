@@ -45,6 +45,8 @@ LETTERS = {
 _SIGNS = {
     "⊙": r"\odot",
     "*": r"\cdot",
+    "·": r"\cdot",
+    "…": r"\ldots",
     "→": r"\to",
     "~": r"\sim",
     "≤": r"\le",
@@ -108,6 +110,13 @@ def latex(node: Node) -> str:
     return _enclosed(node)
 
 
+def shown(node: Node, label: str, beside: str) -> str:
+    """A displayed formula with its label and a few words behind it, perhaps none."""
+    words = rf" \quad \text{{{escaped(beside)}}}" if beside else ""
+    tag = rf" \tag*{{{label}}}" if label else ""
+    return latex(node) + words + tag
+
+
 def _enclosed(node: Node) -> str:
     """What stands between signs, and factors side by side."""
     match node:
@@ -155,7 +164,7 @@ def _symbol(name: str) -> str:
     if name in LETTERS:
         return "\\" + LETTERS[name]
     if len(name) == 1:
-        return name
+        return _SIGNS.get(name, name)
     if found := re.fullmatch(r"([A-Za-z])(\d+)", name):
         return f"{found[1]}_{{{found[2]}}}"
     return rf"\operatorname{{{escaped(name)}}}"
