@@ -14,44 +14,65 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bpcompile.api import compile_spec, load_spec
+    from bpcompile.compare.comparison import diff
+    from bpcompile.compare.difference import Difference
     from bpcompile.errors import SpecError, SpecErrors, UserError
+    from bpcompile.explaining.explanation import Explanation, explain
+    from bpcompile.explaining.numbers import WorkedExample, worked_example
     from bpcompile.lower import lower
     from bpcompile.plan import Plan
     from bpcompile.render import SourceFile, render
     from bpcompile.spec import NetworkSpec
+    from bpcompile.summary import Summary, summarize
     from bpcompile.target import Target, load_target
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Difference",
+    "Explanation",
     "NetworkSpec",
     "Plan",
     "SourceFile",
     "SpecError",
     "SpecErrors",
+    "Summary",
     "Target",
     "UserError",
+    "WorkedExample",
     "__version__",
     "compile_spec",
+    "diff",
+    "explain",
     "load_spec",
     "load_target",
     "lower",
     "render",
+    "summarize",
+    "worked_example",
 ]
 
 _HOMES = {
+    "Difference": "compare.difference",
+    "Explanation": "explaining.explanation",
     "NetworkSpec": "spec",
     "Plan": "plan",
     "SourceFile": "render",
     "SpecError": "errors",
     "SpecErrors": "errors",
+    "Summary": "summary",
     "Target": "target",
     "UserError": "errors",
+    "WorkedExample": "explaining.numbers",
     "compile_spec": "api",
+    "diff": "compare.comparison",
+    "explain": "explaining.explanation",
     "load_spec": "api",
     "load_target": "target",
     "lower": "lower",
     "render": "render",
+    "summarize": "summary",
+    "worked_example": "explaining.numbers",
 }
 
 

@@ -27,6 +27,7 @@ class Existing:
     """What stands at an output path before it is written.
 
     text        None where there is no file, "" where it is not UTF-8
+    target      which its header names, if it is one of ours
     foreign     the file does not begin like one of ours
     edited      it is ours, but its body is not what its header says
     made        for which target and with which option, in words; "" where foreign
@@ -38,6 +39,7 @@ class Existing:
     edited: bool = False
     locked: bool = False
     made: str = ""
+    target: str = ""
 
     @property
     def work(self) -> str:
@@ -64,11 +66,17 @@ def examine(path: Path) -> Existing:
         return Existing("", foreign=True, locked=locked)
     made, _, rest = text.partition("\n")
     second, _, body = rest.partition("\n")
-    header = _BODY.match(second)
-    if not _MADE.match(made) or not header:
+    maker, header = _MADE.match(made), _BODY.match(second)
+    if not maker or not header:
         return Existing(text, foreign=True, locked=locked)
     edited = header["digest"] != body_digest(body)
-    return Existing(text, edited=edited, locked=locked, made=how_made(text))
+    return Existing(
+        text,
+        edited=edited,
+        locked=locked,
+        made=how_made(text),
+        target=maker["target"],
+    )
 
 
 def how_made(text: str) -> str:
@@ -80,20 +88,29 @@ def how_made(text: str) -> str:
     return f"for {made['target']}" + (f" with {given['option']}" if given else "")
 
 
-def write_outputs(texts: Mapping[Path, str], force: bool = False) -> list[Path]:
+def write_outputs(
+    texts: Mapping[Path, str],
+    force: bool = False,
+    ours: re.Pattern[str] | None = None,
+) -> list[Path]:
     """Put every text at its path: all of them or, where one is refused, none. The
     paths of what has changed.
 
     Equal bytes leave a file untouched. A file that was edited by hand or is not ours
     is refused with a UserError, or with `force` kept beside as .bak (.bak1 and so on
     where that exists already); one that is write-protected is refused without `force`.
+    What begins like `ours` is ours too, or is empty: reports have no header.
     """
     found = {path: examine(path) for path in texts}
     changed = [path for path, text in texts.items() if found[path].text != text]
     protected = [path for path in changed if found[path].work]
+    if ours:
+        protected = [p for p in protected if not _is_report(p, found[p], ours)]
     refused = [p for p in changed if p in protected or found[p].locked]
     if refused and not force:
-        raise UserError("\n".join(_refusal(path, found[path]) for path in refused))
+        shown = "" if ours else ", --diff shows the difference"
+        refusals = (_refusal(path, found[path], shown) for path in refused)
+        raise UserError("\n".join(refusals))
     staged: list[tuple[Path, Path]] = []
     try:
         for path in changed:
@@ -117,24 +134,29 @@ def difference(path: Path, text: str) -> str:
     found = examine(path)
     shown = printable(str(path))
     changes = difflib.unified_diff(
-        _lines(found.text or ""), _lines(text), shown, f"{shown} (new)"
+        lines_of(found.text or ""), lines_of(text), shown, f"{shown} (new)"
     )
     missing = "\n\\ No newline at end of file\n"
     return "".join(line if line[-1] == "\n" else line + missing for line in changes)
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
     """The lines with their ends; `str.splitlines` also breaks at form feeds."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def _refusal(path: Path, found: Existing) -> str:
+def _is_report(path: Path, found: Existing, ours: re.Pattern[str]) -> bool:
+    # What is not UTF-8 has no text either.
+    return bool(found.text and ours.match(found.text)) or not path.stat().st_size
+
+
+def _refusal(path: Path, found: Existing, shown: str) -> str:
     if not found.work:
         return f"{printable(str(path))}: is write-protected; --force replaces it"
     copy = next(copy for copy in _copies(path) if not os.path.lexists(copy))
     return (
         f"{printable(str(path))}: {found.work}; --force replaces it and keeps a copy at "
-        f"{printable(copy.name)}, --diff shows the difference"
+        f"{printable(copy.name)}{shown}"
     )
 
 
