@@ -249,6 +249,16 @@ def test_cost_with_its_definition_and_gradient(kind, output):
     assert_says(with_cost(kind, output), entry.description, definition, *derived)
 
 
+def test_derivative_of_a_formula_of_ones_own_is_written_out():
+    own = {"activations": {"bent": {"formula": "sqrt(z * z + 1) + z"}}}
+    layers = [2, {"size": 1, "activation": "bent"}]
+    spec = spec_of(layers=layers, cost="quadratic", operators=own)
+    text = explain(spec).text()
+    assert "bent(z) = sqrt(z * z + 1) + z\n" in text
+    slope = re.search(r"bent'\(z\) = (.*)", text)
+    assert slope and slope[1] == "z / √(z ⊙ z + 1) + 1"
+
+
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_optimizer_with_its_definition_and_source(kind):
     entry = OPTIMIZERS[kind]

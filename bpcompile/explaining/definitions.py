@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bpcompile import operators
@@ -13,7 +14,7 @@ from bpcompile.explaining.sentences import sentence
 from bpcompile.expr import BOOK, Expr, spell, variables
 from bpcompile.lower_operators import kinks_in_words
 from bpcompile.lower_steps import LayerSteps
-from bpcompile.operators import OPTIMIZERS, SCALINGS, SCHEDULES
+from bpcompile.operators import ACTIVATIONS, OPTIMIZERS, SCALINGS, SCHEDULES
 from bpcompile.operators.entry import REALS, Activation, Body, Cost, Entry, Reduce
 from bpcompile.plan import Plan, Schedule
 from bpcompile.spec import NetworkSpec
@@ -68,15 +69,24 @@ def _activation(
         text = f"Jᵀ g = {entry.vjp_formula}, where J = ∂a/∂z of {entry.symbol}"
         yield Formula("", sentence(text))
     else:
-        prime = entry.derivative_formula or spell(entry.derivative, BOOK, {})
-        kinks = f"; {said}" if (said := kinks_in_words(entry)) else ""
-        text = f"{entry.symbol}'(z) = {prime}, with a = {entry.symbol}(z){kinks}"
-        if "a" not in prime.replace("tanh", ""):
-            text = text.replace(f", with a = {entry.symbol}(z)", "")
-        yield Formula("", sentence(text))
+        yield _derivative(entry, is_ours=chosen in ACTIVATIONS.values())
     if entry.interval != REALS:
         within = str(entry.interval).replace("inf", "∞")
         yield Paragraph((Prose(f"Its values lie in {within}."),))
+
+
+def _derivative(entry: Activation, is_ours: bool) -> Formula:
+    """σ'(z) in the book's words; of a spec's own formula as it was derived."""
+    assert entry.derivative is not None
+    prime = spell(entry.derivative, BOOK, {})
+    more = _where(entry.beforehand)
+    if is_ours and entry.derivative_formula:
+        prime, more = entry.derivative_formula, ()
+    reads_a = re.search(r"\ba\b", prime)
+    activation = sentence(f", with a = {entry.symbol}(z)") if reads_a else ()
+    kinks = sentence(f"; {said}") if (said := kinks_in_words(entry)) else ()
+    value = sentence(f"{entry.symbol}'(z) = {prime}")
+    return Formula("", (*value, *more, *activation, *kinks))
 
 
 def _listed(layers: list[int]) -> str:
