@@ -1,0 +1,53 @@
+"""The picture as SVG: text as text, no script, no identifier, nothing from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from bpcompile.errors import printable
+from bpcompile.picture.layout import BOX, RADIUS, layout
+from bpcompile.picture.network import MOST_LAYERS, network
+
+if TYPE_CHECKING:
+    from bpcompile.plan import Plan
+    from bpcompile.spec import NetworkSpec
+
+
+def svg(
+    source: NetworkSpec | Plan,
+    marked: Collection[int] = (),
+    most_layers: int = MOST_LAYERS,
+) -> str:
+    """An <svg> element that draws a network as the book does.
+
+    marked: the numbers of layers that are to stand out, from 1. Of more than
+    `most_layers` the middle is folded. The element may stand in a page, more than once
+    too, or in a file of its own; it has colours for light and for dark, and its own
+    ground. It ends with a line feed.
+    """
+    drawn = network(source, marked, most_layers)
+    return _template().render(
+        network=drawn,
+        picture=layout(drawn),
+        # XML has no way to write most control characters.
+        text=printable(drawn.text),
+        radius=RADIUS,
+        box=BOX,
+    )
+
+
+@cache
+def _template() -> Template:
+    made = Environment(
+        loader=PackageLoader("bpcompile", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return made.get_template("network.svg.jinja")
