@@ -1,0 +1,42 @@
+"""The documentation site: Sphinx reads this file; `make site` builds it.
+
+Everything it shows is of this checkout: no font, script or index is fetched.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# The extensions of this site, and the package that they describe.
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from bpcompile import __version__  # noqa: E402
+
+project = "bpcompile"
+version = release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings", "gallery_pages"]
+exclude_patterns = ["plots", "examples"]
+
+html_theme = "furo"
+html_title = f"bpcompile {__version__}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+# The same checkout gives the same pages, whenever it is built.
+html_last_updated_fmt = None
+
+# The names that GitHub gives to headings, so that links hold on both.
+myst_heading_anchors = 4
+myst_enable_extensions = ["tasklist"]
+
+# Pages list their own members in their own order.
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+python_maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+
+# A page that is not there yet is left out of the lists by its pattern.
+suppress_warnings = ["toc.empty_glob"]
