@@ -25,6 +25,7 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 # The same checkout gives the same pages, whenever it is built.
 html_last_updated_fmt = None
 

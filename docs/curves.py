@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from plot import Chart, Curve
 
-from bpcompile import NetworkSpec, Plan, load_target, render
+from bpcompile import NetworkSpec, load_spec, load_target, lower, render
 from bpcompile.target import default_target_name
 
 Array = NDArray[Any]
@@ -51,7 +51,7 @@ class Run:
         epochs = len(self.series[names[0]])
         curves = tuple(
             Curve(
-                f"{measure}, {'test' if name.startswith('test_') else 'training'} data",
+                f"{measure}, {'test' if name.startswith('test_') else 'training'}",
                 points_of(self.series[name]),
                 dashed=not name.startswith("test_") and len(names) > 1,
                 joined=True,
@@ -75,9 +75,11 @@ def points_of(values: Sequence[float]) -> list[tuple[float, float]]:
     return [(float(t), value) for t, value in pairs if math.isfinite(value)]
 
 
-def run_of(spec: NetworkSpec, plan: Plan, specs: Path, kept: Path) -> Run:
-    """The training of a spec of that folder, from what is kept or anew."""
-    data, about = data_for(spec, specs)
+def run_of(path: Path, specs: Path, kept: Path) -> Run:
+    """The training of a spec, from what is kept or anew; `specs` has its data."""
+    spec = load_spec(path)
+    data, about, asked = data_for(spec, specs)
+    plan = lower(load_spec(path, _same_decay(spec, len(data["x"]) / asked)))
     module, *_ = render(plan, load_target(default_target_name()), library=True)
     place = kept / f"{_digest(module.text, data)}.json"
     if not place.exists():
@@ -89,6 +91,15 @@ def run_of(spec: NetworkSpec, plan: Plan, specs: Path, kept: Path) -> Run:
         fresh.write_text(json.dumps(series), "utf-8")
         fresh.replace(place)
     return Run(about, json.loads(place.read_text("utf-8")))
+
+
+def _same_decay(spec: NetworkSpec, share: float) -> list[str]:
+    """λ/n is to stay what it is where there is but a share of the images asked for."""
+    if share == 1:
+        return []
+    place = "hyperparameters.regularization"
+    penalties = spec.hyperparameters.regularization.penalties
+    return [f"{place}.{kind}={lmbda * share!r}" for kind, lmbda in penalties.items()]
 
 
 def _digest(text: str, data: Data) -> str:
@@ -115,22 +126,27 @@ def _trained(text: str, data: Data, measures: list[str]) -> dict[str, list[float
 # ---- Data ----------------------------------------------------------------------------
 
 
-def data_for(spec: NetworkSpec, specs: Path) -> tuple[Data, str]:
-    """The bundled data that fit a spec: those of its name, else those of its width."""
+def data_for(spec: NetworkSpec, specs: Path) -> tuple[Data, str, int]:
+    """The bundled data that fit a spec: those of its name, else those of its width.
+
+    In words too, and how many training images it asks for.
+    """
     width = spec.layers[0].size
     held = {path.stem: path for path in sorted(specs.glob("data/*.npz"))}
     for name in sorted(held, key=lambda name: name != spec.name):
         data = _read(held[name])
         if data["x"].shape[1] == width:
-            return data, f"`specs/data/{name}.npz`"
+            return data, f"`specs/data/{name}.npz`", len(data["x"])
     if width != PIXELS * PIXELS:
         raise ValueError(f"no data of specs/data/ have {width} columns")
     data = dict(_read(held["digits"]))
-    count = _images(spec.name, specs)
-    data["x"], data["y"] = data["x"][:count], data["y"][:count]
+    asked = _images(spec.name, specs) or len(data["x"])
+    data["x"], data["y"] = data["x"][:asked], data["y"][:asked]
+    count = len(data["x"])
     enlarged = {n: _enlarged(a) if n.startswith("x") else a for n, a in data.items()}
-    about = f"{len(data['x']):,} of the bundled digits, enlarged to 28x28 pixels"
-    return enlarged, f"{about} (MNIST itself is not part of the project)"
+    about = f"{count:,} of the bundled digits, enlarged to 28x28 pixels"
+    fewer = f", and λ smaller by {count:,}/{asked:,}" if count < asked else ""
+    return enlarged, f"{about}, for MNIST is not part of the project{fewer}", asked
 
 
 def _read(path: Path) -> Data:
@@ -140,7 +156,7 @@ def _read(path: Path) -> Data:
 
 
 def _images(name: str, specs: Path) -> int | None:
-    """How many training images the book gives to its run of that name."""
+    """How many training images the book has for its run of that name."""
     text = (specs / "book" / "runs.toml").read_text("utf-8")
     counts = {run["spec"]: run["training"] for run in tomllib.loads(text)["run"]}
     return counts.get(name)

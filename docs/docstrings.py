@@ -19,10 +19,10 @@ _CODE = re.compile(r"(`+)(.+?)\1")
 
 def as_rst(lines: Sequence[str]) -> list[str]:
     """The lines of a docstring with its columns as a list and its names as code."""
-    return [line if _example(line) else _marked(line) for line in _listed(lines)]
+    return [line if _example(line) else _marked(line) for line in listed(lines)]
 
 
-def _listed(lines: Sequence[str]) -> Iterator[str]:
+def listed(lines: Sequence[str]) -> Iterator[str]:
     """Aligned columns as items; a line that goes on with one is indented like it."""
     in_rows = False
     for line in lines:
