@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bpcompile.api import compile_spec, load_spec
+    from bpcompile.compare.comparison import diff
+    from bpcompile.compare.difference import Difference
     from bpcompile.errors import SpecError, SpecErrors, UserError
     from bpcompile.lower import lower
     from bpcompile.plan import Plan
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Difference",
     "NetworkSpec",
     "Plan",
     "SourceFile",
@@ -33,6 +36,7 @@ __all__ = [
     "UserError",
     "__version__",
     "compile_spec",
+    "diff",
     "load_spec",
     "load_target",
     "lower",
@@ -40,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Difference": "compare.difference",
     "NetworkSpec": "spec",
     "Plan": "plan",
     "SourceFile": "render",
@@ -48,6 +53,7 @@ _HOMES = {
     "Target": "target",
     "UserError": "errors",
     "compile_spec": "api",
+    "diff": "compare.comparison",
     "load_spec": "api",
     "load_target": "target",
     "lower": "lower",

@@ -7,20 +7,23 @@ in the book; where a value is None, that side has nothing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from bpcompile.blocks import EQUATIONS, FEEDFORWARD, UPDATE
 
 LEVELS = ("spec", "plan", "code")
 
 #: Of a layer, in the order of one step of training.
-PARTS = ("feedforward", "BP1", "BP2", "BP3", "BP4", "update")
+PARTS = (FEEDFORWARD, *EQUATIONS, UPDATE)
 
 #: What may have become of a layer.
 SAME, RENUMBERED, CHANGED = "same", "renumbered", "changed"
 INSERTED, REMOVED, MOVED = "inserted", "removed", "moved"
 KINDS = (SAME, RENUMBERED, CHANGED, INSERTED, REMOVED, MOVED)
+#: What may have changed of one, beside the keys of the spec.
+RESIZED, INPUTS, WORDS = "resized", "inputs", "words"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Side:
                   the spec's own name
     name          of the spec
     target        which its code is for
+    file          what its module is called in the headings of a unified diff
+    comment       with which sign comments of its module begin
     sizes         of layers 1 to L
     activations   of layers 2 to L: the operators' kinds
     """
@@ -38,6 +43,8 @@ class Side:
     label: str
     name: str
     target: str
+    file: str
+    comment: str
     sizes: tuple[int, ...] = ()
     activations: tuple[str, ...] = ()
 
@@ -89,7 +96,7 @@ class Setting:
 class Passage:
     """Lines of the generated modules that belong to one part of a layer.
 
-    part    one of `PARTS`, or "parameters" for the first values
+    part    one of `PARTS`, or "initial" for the first values
     """
 
     part: str
@@ -116,8 +123,9 @@ class LayerPair:
     """A layer of A and what it is in B.
 
     kind      one of `KINDS`; one that moved may have changed as well
-    what      names of what changed, in words: "resized", "activation", "inputs" (the
-              layer below has another size), and other keys of the layer in the spec
+    what      what changed: "resized", "inputs" (the layer below has another size),
+              "words" (the target writes it in other ones), and keys of the layer in
+              the spec, such as "activation"
     settings  the values behind these words
     parts     what differs in the formulas of its steps
     facts     its parameters and multiply-adds
@@ -211,16 +219,3 @@ class Difference:
         from bpcompile.compare.page import page
 
         return page(self)
-
-
-def as_dict(value: Any) -> Any:
-    """Dataclasses as JSON has them, without the keys that have nothing to say."""
-    if is_dataclass(value):
-        return {k: as_dict(v) for k, v in _held(value) if v not in ((), "")}
-    if isinstance(value, tuple):
-        return [as_dict(item) for item in value]
-    return value
-
-
-def _held(value: Any) -> Iterator[tuple[str, Any]]:
-    return ((field.name, getattr(value, field.name)) for field in fields(value))

@@ -1,0 +1,148 @@
+"""`bpcompile diff`: its options, what they mean together, where the result goes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bpcompile.compare.comparison import diff
+from bpcompile.compare.difference import LEVELS, Difference
+from bpcompile.errors import UserError, nearest, printable, quote
+from bpcompile.output import write_outputs
+from bpcompile.streams import result
+
+SAME, DIFFERENT = 0, 1
+FORMATS: Mapping[str, Callable[[Difference], str]] = {
+    "text": Difference.text,
+    "json": Difference.to_json,
+    "md": Difference.markdown,
+    "html": Difference.html,
+}
+TEXT = "text"
+#: How a comparison begins, in each of the formats; an empty one says nothing differs.
+_OURS = re.compile(
+    r"--- |## `|\{\n  \"version\": \d+,\n  \"differs\": "
+    r"|<!doctype html>\n(?:.*\n){0,9}.*<meta name=\"generator\" content=\"bpcompile",
+    re.IGNORECASE,
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "What differs between two specs, layer by layer; or between two targets of "
+        "one, or one spec and what --set makes of it. Exit code 1 if anything does."
+    )
+    parser.add_argument(
+        "specs",
+        metavar="A B",
+        nargs="+",
+        help='JSON or TOML files, "-" for stdin; with --level code generated files too',
+    )
+    parser.add_argument(
+        "--level",
+        default=LEVELS[1],
+        help="spec: values; plan: layers and formulas (default); code: a unified diff",
+    )
+    parser.add_argument(
+        "-f", dest="format", default=TEXT, help=f"{', '.join(FORMATS)}; default: {TEXT}"
+    )
+    parser.add_argument(
+        "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
+    )
+    parser.add_argument(
+        "-t",
+        dest="targets",
+        metavar="TARGET",
+        action="append",
+        default=[],
+        help="see: targets; a second one is that of B",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace FILE where it is no comparison, keeping a .bak",
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help="with one spec: B is this spec with these changes",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, write, and say by the exit code whether anything differs."""
+    _refuse_unknown("level", options.level, LEVELS)
+    _refuse_unknown("format", options.format, FORMATS)
+    a, b = _sides(options)
+    target, target_of_b = (*options.targets, None, None)[:2]
+    found = diff(a, b, options.level, target, target_of_b, options.overrides)
+    _write(found, options, (a, b))
+    return DIFFERENT if found.differs else SAME
+
+
+def _sides(options: argparse.Namespace) -> tuple[str, str]:
+    """The two to compare; of one spec, what makes the difference is in the options."""
+    specs, targets = options.specs, options.targets
+    if len(specs) > 2:
+        raise UserError(f"diff takes A and B, got {quote(specs[2])} too")
+    if len(targets) > 2:
+        raise UserError(f"diff takes two targets, got -t {quote(targets[2])} too")
+    if len(specs) == 2:
+        if options.overrides:
+            raise UserError("--set goes with one spec: it makes B of it")
+        if specs == ["-", "-"]:
+            raise UserError("only one of A and B can be standard input")
+        return specs[0], specs[1]
+    if len(targets) < 2 and not options.overrides:
+        raise UserError(
+            f"compare {quote(specs[0])} with what? give another spec, a second -t "
+            "TARGET, or --set PATH=VALUE"
+        )
+    if specs[0] == "-":
+        raise UserError("one spec is read for both sides: give a file, not -")
+    return specs[0], specs[0]
+
+
+def _refuse_unknown(
+    what: str, word: str, known: Mapping[str, object] | tuple[str, ...]
+) -> None:
+    if word in known:
+        return
+    meant = nearest(word, known)
+    hint = f'; did you mean "{meant}"?' if meant else ""
+    raise UserError(f"no {what} {quote(word)}{hint} (one of: {', '.join(known)})")
+
+
+def _write(
+    found: Difference, options: argparse.Namespace, inputs: tuple[str, ...]
+) -> None:
+    to_stdout = options.output == "-"
+    if to_stdout and options.format == TEXT:
+        result(found.text(colour=_wants_colour()))
+    elif to_stdout:
+        result(FORMATS[options.format](found))
+    else:
+        path = Path(options.output)
+        _refuse_input(path, inputs)
+        texts = {path: FORMATS[options.format](found)}
+        write_outputs(texts, options.force, _OURS)
+
+
+def _refuse_input(path: Path, inputs: tuple[str, ...]) -> None:
+    for given in inputs:
+        if path.exists() and os.path.exists(given) and path.samefile(given):
+            shown = printable(str(path))
+            raise UserError(f"{shown}: input and output are the same file")
+
+
+def _wants_colour() -> bool:
+    """On a terminal that knows colours, unless the user wants none (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return not plain and sys.stdout is not None and sys.stdout.isatty()

@@ -1,0 +1,79 @@
+"""An explanation as Markdown, formulas between dollars."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from bpcompile.explaining.as_text import dedented, said_lines
+from bpcompile.explaining.document import (
+    Beside,
+    Document,
+    Formula,
+    Item,
+    Output,
+    Paragraph,
+    Table,
+)
+from bpcompile.explaining.latex import latex
+from bpcompile.explaining.model import Prose, Sentence, displayed
+
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>$|#~]")
+
+
+def as_markdown(document: Document) -> str:
+    """The whole document, ending in a line feed."""
+    lines = [f"# {_escaped(document.title)}"]
+    for section in document.sections:
+        lines += ["", f"## {_escaped(section.title)}"]
+        for item in section.items:
+            lines += ["", *_lines(item, document.language)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(item: Item, language: str) -> Iterator[str]:
+    match item:
+        case Paragraph(said):
+            yield _words(said)
+        case Formula():
+            yield from _formula(item)
+        case Beside(_, formulas, code):
+            for place, formula in enumerate(formulas):
+                yield from ([""] if place else [])
+                yield from _formula(formula)
+            for part in code:
+                yield from ("", f"{said_lines(part)[0].upper()}{said_lines(part)[1:]}:")
+                yield from ("", f"```{language}", *dedented(part), "```")
+        case Table(head, rows, words):
+            yield _cells(head)
+            yield _cells(["---" if i < words else "--:" for i in range(len(head))])
+            yield from map(_cells, rows)
+        case Output(text):
+            yield from ("```text", *text.rstrip("\n").split("\n"), "```")
+
+
+def _formula(formula: Formula) -> Iterator[str]:
+    """The first formula displayed, what follows it as a paragraph."""
+    shown, rest = displayed(formula.sentence)
+    tag = rf" \tag{{{formula.label}}}" if formula.label else ""
+    if shown is None:
+        yield f"**{formula.label}** {_words(rest)}" if formula.label else _words(rest)
+        return
+    yield from ("$$", latex(shown) + tag, "$$")
+    if rest:
+        yield from ("", _words(rest))
+
+
+def _words(sentence: Sentence) -> str:
+    return "".join(
+        _escaped(run.text) if isinstance(run, Prose) else f"${latex(run)}$"
+        for run in sentence
+    )
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def _cells(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
