@@ -5,8 +5,12 @@ Everything it shows is of this checkout: no font, script or index is fetched.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+
+# The products of the gallery's networks are small: threads only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HERE = Path(__file__).resolve().parent
 # The extensions of this site, and the package that they describe.

@@ -14,12 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curves import Run, run_of
+from curves import Run
 from docstrings import listed
 from excerpts import excerpt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from training import trained
 
-from bpcompile import Plan, load_spec, load_target, lower
+from bpcompile import NetworkSpec, Plan, diff, load_spec, load_target, lower
 from bpcompile.picture import svg
 from bpcompile.render import Renderer
 from bpcompile.steps import STEPS
@@ -40,8 +41,12 @@ class Sample:
 
     path: Path
     group: str
-    plan: Plan
+    spec: NetworkSpec
     run: Run
+
+    @cached_property
+    def plan(self) -> Plan:
+        return lower(self.spec)
 
     @property
     def name(self) -> str:
@@ -103,7 +108,7 @@ def outputs(root: Path, kept: Path) -> dict[str, str]:
     """Every file of docs/gallery/, with its text."""
     specs = root / "specs"
     samples = [
-        Sample(path, group, lower(load_spec(path)), run_of(path, specs, kept))
+        Sample(path, group, load_spec(path), Run(*trained(path, specs, kept)))
         for group in ("", "book")
         for path in sorted((specs / group).glob("*.json"))
     ]
@@ -150,7 +155,7 @@ def _files_of(
         shown=excerpt(texts[SHOWN], "a1, y = ", "return {"),
         files=files,
         other=other,
-        changes="TODO\n",
+        changes=diff(other.spec, sample.spec).text(),
     )
     return {
         f"{sample.name}.md": page,
