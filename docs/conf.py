@@ -21,7 +21,7 @@ from bpcompile import __version__  # noqa: E402
 project = "bpcompile"
 version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings", "gallery_pages"]
-exclude_patterns = ["plots", "examples"]
+exclude_patterns = ["examples"]
 
 html_theme = "furo"
 html_title = f"bpcompile {__version__}"
@@ -42,6 +42,4 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
-
-# A page that is not there yet is left out of the lists by its pattern.
-suppress_warnings = ["toc.empty_glob"]
+toc_object_entries_show_parents = "hide"

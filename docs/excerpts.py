@@ -4,7 +4,8 @@ A page marks a block with what it shows of which module:
 
     <!-- code: specs/xor.json TARGET from `BP2  δ²` to `BP3  ∂C/∂b²` -->
 
-From the first line with the one text up to the line before the next with the other.
+From the first line with the one text up to the line before the next with the other;
+without that one, up to the next empty line.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from textwrap import dedent
 from bpcompile import compile_spec, load_target
 
 _MARKED = re.compile(
-    r"<!-- code: (?P<spec>\S+) (?P<target>\S+) from `(?P<first>[^`]+)` "
-    r"to `(?P<last>[^`]+)` -->\n```\w*\n(?P<code>.*?)```\n",
+    r"<!-- code: (?P<spec>\S+) (?P<target>\S+) from `(?P<first>[^`]+)`"
+    r"(?: to `(?P<last>[^`]+)`)? -->\n```\w*\n(?P<code>.*?)```\n",
     re.DOTALL,
 )
 
@@ -40,9 +41,10 @@ def _filled(folder: Path, found: re.Match[str]) -> str:
     return f"{mark}\n```{language}\n{code}```\n"
 
 
-def excerpt(text: str, first: str, last: str) -> str:
+def excerpt(text: str, first: str, last: str | None) -> str:
     """The lines from the first with `first` to before the next with `last`, dedented.
 
+    None is an empty line.
     Raises ValueError where the text has no such lines.
     """
     lines = text.splitlines(keepends=True)
@@ -50,9 +52,10 @@ def excerpt(text: str, first: str, last: str) -> str:
     if begin is None:
         raise ValueError(f"no line has {first!r}")
     later = range(begin + 1, len(lines))
-    end = next((i for i in later if last in lines[i]), None)
+    ends = (i for i in later if (last in lines[i] if last else not lines[i].strip()))
+    end = next(ends, None)
     if end is None:
-        raise ValueError(f"no line after {first!r} has {last!r}")
+        raise ValueError(f"no line after {first!r} has {last or 'nothing'!r}")
     return dedent("".join(lines[begin:end])).rstrip() + "\n"
 
 

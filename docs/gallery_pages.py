@@ -78,7 +78,9 @@ class Sample:
         held = self.run.last
         best = {n.removeprefix("test_"): v for n, v in held.items()}
         data = "test data" if "test_cost" in held else "training data"
-        accuracy = f"{100 * best['accuracy']:.1f} % right, " if "accuracy" in best else ""
+        accuracy = (
+            f"{100 * best['accuracy']:.1f} % right, " if "accuracy" in best else ""
+        )
         return f"{accuracy}cost {best['cost']:.3g} on the {data}"
 
 
@@ -138,8 +140,7 @@ def _files_of(
     made: Environment,
 ) -> dict[str, str]:
     charts = {
-        f"{sample.name}_{measure}.svg": chart
-        for measure, chart in sample.run.charts()
+        f"{sample.name}_{measure}.svg": chart for measure, chart in sample.run.charts()
     }
     texts = {r.target.name: r.render(sample.plan)[0].text for r in renderers}
     files = {
@@ -168,7 +169,11 @@ def _files_of(
 def _steps() -> list[tuple[str, str, list[str]]]:
     """Each kind of step: its name, its equation, what is said of it."""
     return [
-        (step.__name__, step.equation, list(listed((inspect.getdoc(step) or "").splitlines())))
+        (
+            step.__name__,
+            step.equation,
+            list(listed((inspect.getdoc(step) or "").splitlines())),
+        )
         for step in STEPS
     ]
 
