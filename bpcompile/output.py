@@ -80,16 +80,18 @@ def write_outputs(
     Equal bytes leave a file untouched. A file that was edited by hand or is not ours
     is refused with a UserError, or with `force` kept beside as .bak (.bak1 and so on
     where that exists already); one that is write-protected is refused without `force`.
-    What begins like `ours` is ours too: reports have no header.
+    What begins like `ours` is ours too, or is empty: reports have no header.
     """
     found = {path: examine(path) for path in texts}
     changed = [path for path, text in texts.items() if found[path].text != text]
     protected = [path for path in changed if found[path].work]
     if ours:
-        protected = [p for p in protected if not ours.match(found[p].text or "?")]
+        protected = [p for p in protected if not _is_report(p, found[p], ours)]
     refused = [p for p in changed if p in protected or found[p].locked]
     if refused and not force:
-        raise UserError("\n".join(_refusal(path, found[path]) for path in refused))
+        shown = "" if ours else ", --diff shows the difference"
+        refusals = (_refusal(path, found[path], shown) for path in refused)
+        raise UserError("\n".join(refusals))
     staged: list[tuple[Path, Path]] = []
     try:
         for path in changed:
@@ -123,13 +125,18 @@ def lines_of(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def _refusal(path: Path, found: Existing) -> str:
+def _is_report(path: Path, found: Existing, ours: re.Pattern[str]) -> bool:
+    # What is not UTF-8 has no text either.
+    return bool(found.text and ours.match(found.text)) or not path.stat().st_size
+
+
+def _refusal(path: Path, found: Existing, shown: str) -> str:
     if not found.work:
         return f"{printable(str(path))}: is write-protected; --force replaces it"
     copy = next(copy for copy in _copies(path) if not os.path.lexists(copy))
     return (
         f"{printable(str(path))}: {found.work}; --force replaces it and keeps a copy at "
-        f"{printable(copy.name)}, --diff shows the difference"
+        f"{printable(copy.name)}{shown}"
     )
 
 

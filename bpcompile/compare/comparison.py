@@ -37,6 +37,7 @@ from bpcompile.compare.sides import (
     refuse_generated,
 )
 from bpcompile.errors import UserError, quote
+from bpcompile.render import Renderer
 from bpcompile.summary import LayerSummary, Summary
 from bpcompile.target import default_target_name, load_target
 
@@ -58,7 +59,7 @@ def diff(
                    modules, as a unified diff, where A and B may be generated files
     target         that of the modules, the default one if None
     target_of_b    that of B's, the same if None
-    overrides      `PATH=VALUE` changes of B alone
+    overrides      `PATH=VALUE` changes of B alone, where that is a file
 
     Raises what `load_spec` and `load_target` raise, and UserError where a generated
     file is to be compared by anything but its code.
@@ -70,8 +71,8 @@ def diff(
         refuse_generated(files, level)
     # Of a spec and a file, the spec is compiled for the target of the file.
     made_for = next((file.made_for for file in files if file), default_target_name())
-    first = load_target(target or made_for)
-    second = load_target(target_of_b) if target_of_b else first
+    first = Renderer(load_target(target or made_for))
+    second = Renderer(load_target(target_of_b)) if target_of_b else first
     left = files[0] or network(a, first)
     right = files[1] or network(b, second, overrides)
     if level == CODE:

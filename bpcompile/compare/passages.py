@@ -21,7 +21,7 @@ def passages(network: Network) -> Passages:
     Of feedforward, which stands in a module without dropout and for training, those of
     training: they come last.
     """
-    blocks = split_blocks(network.text, network.plan, network.target)
+    blocks = split_blocks(network.mathematics, network.plan, network.target)
     found: dict[tuple[int, str], tuple[str, ...]] = {}
     for key, run in groupby(blocks, lambda block: (block.layer, block.part)):
         lines = tuple(_lines(run))

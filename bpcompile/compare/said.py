@@ -173,10 +173,12 @@ def reworded(pair: LayerPair) -> set[str]:
 
 
 def name(run: Run) -> str:
-    """layer 3, layers 4 to 7 (were 3 to 6)."""
+    """layer 3, layers 4 to 7 (were 3 to 6), former layer 5 where B has it no more."""
     first, last = run
-    now = _range(first.right or first.left, last.right or last.left)
-    if first.left and first.right and first.left != first.right:
+    if first.right is None:
+        return f"former {_range(first.left, last.left)}"
+    now = _range(first.right, last.right)
+    if first.left and first.left != first.right:
         was = _range(first.left, last.left, "")
         verb = "was" if first is last else "were"
         return f"{now} ({verb} {was})"

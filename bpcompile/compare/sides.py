@@ -29,13 +29,18 @@ Given: TypeAlias = str | Path | NetworkSpec
 class Network:
     """A spec and what becomes of it, each computed when it is asked for.
 
-    path    as it was given, or the spec's own name
+    path        as it was given, or the spec's own name
+    renderer    of the target; the two sides share it where they share the target
     """
 
     label: str
     path: str
     spec: NetworkSpec
-    target: Target
+    renderer: Renderer
+
+    @property
+    def target(self) -> Target:
+        return self.renderer.target
 
     @property
     def side(self) -> Side:
@@ -62,10 +67,16 @@ class Network:
     def summary(self) -> Summary:
         return summarize(self.plan)
 
-    @cached_property
+    @property
     def text(self) -> str:
         """The module."""
-        file, *_ = Renderer(self.target).render(self.plan)
+        file, *_ = self.renderer.render(self.plan)
+        return file.text
+
+    @property
+    def mathematics(self) -> str:
+        """The module without its program, which belongs to no layer."""
+        file, *_ = self.renderer.render(self.plan, library=True)
         return file.text
 
     @cached_property
@@ -111,14 +122,14 @@ def generated(given: Given) -> Generated | None:
     return Generated(printable(str(given)), found.text, found.target)
 
 
-def network(given: Given, target: Target, overrides: Sequence[str] = ()) -> Network:
+def network(given: Given, renderer: Renderer, overrides: Sequence[str] = ()) -> Network:
     """A spec for a target. Raises what `load_spec` raises."""
     if isinstance(given, NetworkSpec):
-        return Network(given.name, given.name, given, target)
+        return Network(given.name, given.name, given, renderer)
     spec = load_spec(given, overrides)
     path = spec.name if str(given) == "-" else printable(str(given))
-    changes = f" with {printable(', '.join(overrides))}" if overrides else ""
-    return Network(path + changes, path, spec, target)
+    # What is set need not be said twice: it is what differs.
+    return Network(path + " with --set" * bool(overrides), path, spec, renderer)
 
 
 def refuse_generated(found: Iterable[Generated | None], level: str) -> None:
