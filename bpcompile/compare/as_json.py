@@ -22,10 +22,10 @@ def as_json(found: Difference) -> str:
     value = {
         "version": VERSION,
         "differs": found.differs,
-        **_value(replace(found, layers=tuple(layers), hunks=())),
+        **_value(replace(found, layers=tuple(layers), hunks=(), networks=None)),
         "diff": list(unified(found.hunks, found.a.file, found.b.file)),
     }
-    del value["hunks"]
+    del value["hunks"], value["networks"]
     return json.dumps(value, indent=2) + "\n"
 
 

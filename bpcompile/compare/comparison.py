@@ -77,16 +77,26 @@ def diff(
     right = files[1] or network(b, second, overrides)
     if level == CODE:
         found = tuple(hunks(left.text, right.text))
-        return Difference(left.side, right.side, level, hunks=found)
+        return Difference(
+            left.side, right.side, level, hunks=found, networks=_both(left, right)
+        )
     assert not isinstance(left, Generated) and not isinstance(right, Generated)
     return of_specs(left, right) if level == SPEC else of_plans(left, right)
+
+
+def _both(
+    a: Network | Generated, b: Network | Generated
+) -> tuple[Network, Network] | None:
+    if isinstance(a, Generated) or isinstance(b, Generated):
+        return None
+    return a, b
 
 
 def of_specs(a: Network, b: Network) -> Difference:
     """At level "spec"."""
     matches = _matches(a, b)
     found = whole_spec(a.normalised, b.normalised, matches)
-    return Difference(a.side, b.side, SPEC, settings=tuple(found))
+    return Difference(a.side, b.side, SPEC, settings=tuple(found), networks=(a, b))
 
 
 def of_plans(a: Network, b: Network) -> Difference:
@@ -102,6 +112,7 @@ def of_plans(a: Network, b: Network) -> Difference:
         settings=tuple(outside_layers(a.normalised, b.normalised)),
         parts=update,
         facts=tuple(_facts(a.summary, b.summary)),
+        networks=(a, b),
     )
 
 

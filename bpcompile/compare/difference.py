@@ -7,9 +7,12 @@ in the book; where a value is None, that side has nothing there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bpcompile.compare.sides import Network
 
 from bpcompile.blocks import EQUATIONS, FEEDFORWARD, UPDATE
 
@@ -173,6 +176,8 @@ class Difference:
     parts      what differs for every layer alike, said once: the update
     facts      the sizes of the two networks, also those that are equal
     hunks      at level "code": the whole unified diff
+    networks   what A and B are made of, for who needs their modules as a whole; None
+               where a side is a generated file
     """
 
     a: Side
@@ -183,6 +188,9 @@ class Difference:
     parts: tuple[PartChange, ...] = ()
     facts: tuple[Fact, ...] = ()
     hunks: tuple[Hunk, ...] = ()
+    networks: tuple[Network, Network] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     @cached_property
     def differs(self) -> bool:
@@ -194,7 +202,9 @@ class Difference:
         return self.differs
 
     def _repr_html_(self) -> str:
-        return self.html()
+        from bpcompile.compare.page import frame
+
+        return frame(self)
 
     def text(self, colour: bool = False) -> str:
         """For a terminal of 80 columns; at level "code" a unified diff."""

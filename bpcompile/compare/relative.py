@@ -10,8 +10,9 @@ import re
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _DIGITS = str.maketrans(_SUPERSCRIPTS, "0123456789")
 _RAISED = re.compile(f"[{_SUPERSCRIPTS}]+")
-#: The number at the end of a name, as in delta3 and N2, but not in 0.3 or x32y.
-_NAMED = re.compile(r"(?<=[A-Za-z_])\d+\b")
+#: The number at the end of a name, as in delta3 and N2, but not in 0.3 or x32y, nor
+#: that of an equation.
+_NAMED = re.compile(r"(?<=[A-Za-z_])(?<!\bBP)\d+\b")
 _NEIGHBOURS = {-1: "[l-1]", 0: "[l]", 1: "[l+1]"}
 
 

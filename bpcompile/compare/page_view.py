@@ -1,0 +1,270 @@
+"""What the page of a comparison shows, in order, ready for its template."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+from typing import TypeAlias
+
+from bpcompile.blocks import INITIAL, PARAMETERS, PARTS, split_blocks
+from bpcompile.compare import said
+from bpcompile.compare.difference import (
+    KINDS,
+    Difference,
+    Fact,
+    LayerPair,
+    PartChange,
+)
+from bpcompile.compare.page_code import (
+    CHANGED,
+    RENUMBERED,
+    SAME,
+    Chunk,
+    Passage,
+    Source,
+    chunks,
+    with_context,
+)
+from bpcompile.compare.sides import Network
+
+#: What stands before a layer in the list of all; never the colour alone.
+SIGNS = dict(zip(KINDS, "==~+-→", strict=True))
+#: How a part of a layer is called, where its own name says too little.
+TITLES = {PARAMETERS: "memory of the parameters", INITIAL: "first values"}
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_THOUSAND = 1000
+
+#: The lines of each part of each layer, one sequence for each place of the module.
+_Places: TypeAlias = Mapping[tuple[int, str], Sequence[tuple[Source, ...]]]
+
+
+@dataclass(frozen=True)
+class FactView:
+    """A number before and after, what was added, and that in percent, in words."""
+
+    name: str
+    before: str
+    after: str
+    added: str
+    percent: str
+
+
+@dataclass(frozen=True)
+class PartView:
+    """A part of a layer: its formula on both sides and its code.
+
+    kind       SAME, RENUMBERED or CHANGED
+    change     what differs in the formula, if that does
+    passages   the code, once for each place where the module has this part
+    """
+
+    title: str
+    kind: str
+    change: PartChange | None
+    passages: tuple[Passage, ...]
+
+    @property
+    def chunks(self) -> Iterator[tuple[Chunk, ...]]:
+        """The code aligned, place by place."""
+        return (chunks(passage) for passage in self.passages)
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """A layer: `changed` parts are shown, the `others` folded away."""
+
+    pair: LayerPair
+    parts: tuple[PartView, ...]
+
+    @property
+    def anchor(self) -> str:
+        """By the number in B; one that only A has is called after its own."""
+        if self.pair.right is None:
+            return f"layer-a-{self.pair.left}"
+        return f"layer-{self.pair.right}"
+
+    @property
+    def title(self) -> str:
+        return said.name(said.Run(self.pair, self.pair))
+
+    @property
+    def changed(self) -> tuple[PartView, ...]:
+        return tuple(part for part in self.parts if part.kind == CHANGED)
+
+    @property
+    def others(self) -> tuple[PartView, ...]:
+        return tuple(part for part in self.parts if part.kind != CHANGED)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Layers that follow each other and have changed alike, or not at all.
+
+    title     of all of them
+    details   what changed, or what they are, in words
+    """
+
+    title: str
+    details: str
+    layers: tuple[LayerView, ...]
+
+    @property
+    def first(self) -> LayerView:
+        return self.layers[0]
+
+    @property
+    def example(self) -> LayerView | None:
+        """Of layers that have not changed, the first whose code has: by what changed
+        for every layer."""
+        return next((layer for layer in self.layers if layer.changed), None)
+
+    @property
+    def kind(self) -> str:
+        return self.first.pair.kind
+
+    @property
+    def sign(self) -> str:
+        return SIGNS[self.kind]
+
+
+def facts(found: Difference) -> Iterator[FactView]:
+    """The sizes of the networks, also those that are equal."""
+    for fact in found.facts:
+        percent = f"{fact.added / fact.before:+.1%}" if fact.before else ""
+        yield FactView(
+            fact.name,
+            _counted(fact.before, fact),
+            _counted(fact.after, fact),
+            ("+" if fact.added > 0 else "") + _counted(fact.added, fact)
+            if fact.changed
+            else "",
+            percent if fact.changed else "",
+        )
+
+
+def _counted(number: int, fact: Fact) -> str:
+    """With commas; of bytes three digits."""
+    if not fact.unit:
+        return f"{number:,}"
+    size, units = float(number), iter(_UNITS)
+    unit = next(units)
+    while abs(size) >= _THOUSAND:
+        size, unit = size / _THOUSAND, next(units)
+    return f"{size:.0f} {unit}" if unit == _UNITS[0] else f"{size:.1f} {unit}"
+
+
+def verdict(found: Difference) -> str:
+    """What differs, counted."""
+    if not found.differs:
+        return "No difference."
+    counts = Counter(pair.kind for pair in found.layers)
+    layers = [
+        f"{said.number(counts[kind])} layer{'s' if counts[kind] > 1 else ''} "
+        f"{'only ' if kind == RENUMBERED else ''}{kind}"
+        for kind in reversed(KINDS)
+        if counts[kind]
+    ]
+    settings = len(found.settings)
+    if settings:
+        layers.append(f"{settings} setting{'s' if settings > 1 else ''} changed")
+    if found.hunks:
+        signs = Counter(line[0] for hunk in found.hunks for line in hunk.lines)
+        layers.append(f"{signs['-']:,} lines removed, {signs['+']:,} lines added")
+    return f"{', '.join(layers)}."
+
+
+# ---- Layers ------------------------------------------------------------------------
+
+
+def sections(found: Difference) -> Iterator[Section]:
+    """All layers, those together that are told in the same words."""
+    networks = found.networks
+    places = [_places(network) for network in networks] if networks else [{}, {}]
+    pairs = iter(found.layers)
+    for run in said.runs(found):
+        members = []
+        for pair in pairs:
+            members.append(_layer(found, pair, places))
+            if pair is run.last:
+                break
+        details = ", ".join(said.details(run)) if run.first.differs else ""
+        yield Section(said.name(run), details, tuple(members))
+
+
+def _layer(found: Difference, pair: LayerPair, places: Sequence[_Places]) -> LayerView:
+    changes = {change.part: change for change in pair.parts}
+    layers = pair.left or 0, pair.right or 0
+    parts = []
+    for part in PARTS:
+        before, after = (
+            side.get((layer, part), ())
+            for side, layer in zip(places, layers, strict=True)
+        )
+        passages = tuple(
+            Passage(one, other, layers, (found.a.comment, found.b.comment))
+            for one, other in zip_longest(before, after, fillvalue=())
+        )
+        change = changes.get(part)
+        if passages or change:
+            title = TITLES.get(part, part)
+            parts.append(PartView(title, _kind(passages, change), change, passages))
+    return LayerView(pair, tuple(parts))
+
+
+def _kind(passages: Iterable[Passage], change: PartChange | None) -> str:
+    if change or not all(passage.is_renumbered for passage in passages):
+        return CHANGED
+    return SAME if all(passage.is_equal for passage in passages) else RENUMBERED
+
+
+def _places(network: Network) -> _Places:
+    """Lines by layer and part, as far in as they begin; those of no layer by 0, ""."""
+    blocks = split_blocks(network.text, network.plan, network.target)
+    found: defaultdict[tuple[int, str], list[tuple[Source, ...]]] = defaultdict(list)
+    for key, run in groupby(blocks, lambda block: (block.layer, block.part)):
+        of_run = list(run)
+        text = of_run[0].text
+        indent = text[: len(text) - len(text.lstrip(" "))] if key[0] else ""
+        lines = (line for block in of_run for line in block.text.split("\n")[:-1])
+        found[key].append(
+            tuple(
+                Source(number, line.removeprefix(indent), indent)
+                for number, line in enumerate(lines, start=of_run[0].line)
+            )
+        )
+    return found
+
+
+def rest(found: Difference) -> tuple[Chunk, ...]:
+    """What belongs to no layer, aligned, long equal parts to be folded."""
+    if not found.networks:
+        return ()
+    left, right = (
+        tuple(
+            line
+            for (layer, _), lines in _places(network).items()
+            if layer == 0
+            for some in lines
+            for line in some
+        )
+        for network in found.networks
+    )
+    comments = found.a.comment, found.b.comment
+    return tuple(with_context(chunks(Passage(left, right, (0, 0), comments))))
+
+
+def hunks(found: Difference) -> Iterator[tuple[Chunk, ...]]:
+    """The hunks of a unified diff, each aligned."""
+    comments = found.a.comment, found.b.comment
+    for hunk in found.hunks:
+        texts = (
+            [line[1:] for line in hunk.lines if line[0] in signs]
+            for signs in (" -", " +")
+        )
+        left, right = (
+            tuple(Source(start + i, text) for i, text in enumerate(some))
+            for start, some in zip((hunk.start_a, hunk.start_b), texts, strict=True)
+        )
+        yield chunks(Passage(left, right, (0, 0), comments))
