@@ -15,6 +15,7 @@ from bpcompile.explaining.document import (
     Output,
     Paragraph,
     Table,
+    Term,
 )
 from bpcompile.explaining.plain import sentence_text
 
@@ -22,7 +23,7 @@ WIDTH = 80
 _LABEL, _HANG = 13, 4
 #: Where a line may end: after a clause, else before a sign.
 _CLAUSE = re.compile(r"(?<=[,;]) ")
-_SIGN = re.compile(r" (?=[=⊙+→~/-] )")
+_SIGN = re.compile(r" (?=(?:[=⊙+→~/-]|with) )")
 
 
 def as_text(document: Document) -> str:
@@ -44,6 +45,9 @@ def _lines(item: Item) -> Iterator[str]:
     match item:
         case Paragraph(said):
             yield from textwrap.wrap(sentence_text(said), WIDTH, break_on_hyphens=False)
+        case Term(name, said):
+            text = f"{name}: {said}" if said else name
+            yield from textwrap.wrap(text, WIDTH, break_on_hyphens=False)
         case Formula():
             yield from _formula(item)
         case Beside(_, formulas, code):
