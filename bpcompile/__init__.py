@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bpcompile.compare.comparison import diff
     from bpcompile.compare.difference import Difference
     from bpcompile.errors import SpecError, SpecErrors, UserError
+    from bpcompile.explaining.explanation import Explanation, explain
     from bpcompile.lower import lower
     from bpcompile.plan import Plan
     from bpcompile.render import SourceFile, render
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Difference",
+    "Explanation",
     "NetworkSpec",
     "Plan",
     "SourceFile",
@@ -37,6 +39,7 @@ __all__ = [
     "__version__",
     "compile_spec",
     "diff",
+    "explain",
     "load_spec",
     "load_target",
     "lower",
@@ -45,6 +48,7 @@ __all__ = [
 
 _HOMES = {
     "Difference": "compare.difference",
+    "Explanation": "explaining.explanation",
     "NetworkSpec": "spec",
     "Plan": "plan",
     "SourceFile": "render",
@@ -54,6 +58,7 @@ _HOMES = {
     "UserError": "errors",
     "compile_spec": "api",
     "diff": "compare.comparison",
+    "explain": "explaining.explanation",
     "load_spec": "api",
     "load_target": "target",
     "lower": "lower",

@@ -11,10 +11,10 @@ from bpcompile.explaining.document import (
     Document,
     Formula,
     Item,
-    Output,
     Paragraph,
     Table,
     Term,
+    Values,
 )
 from bpcompile.explaining.latex import latex
 from bpcompile.explaining.model import Prose, Sentence, displayed
@@ -51,8 +51,8 @@ def _lines(item: Item, language: str) -> Iterator[str]:
             yield _cells(head)
             yield _cells(["---" if i < words else "--:" for i in range(len(head))])
             yield from map(_cells, rows)
-        case Output(text):
-            yield from ("```text", *text.rstrip("\n").split("\n"), "```")
+        case Values(lines):
+            yield from (f"- {_words(line)}" for line in lines)
 
 
 def _formula(formula: Formula) -> Iterator[str]:

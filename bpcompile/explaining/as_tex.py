@@ -10,10 +10,10 @@ from bpcompile.explaining.document import (
     Document,
     Formula,
     Item,
-    Output,
     Paragraph,
     Table,
     Term,
+    Values,
 )
 from bpcompile.explaining.latex import LETTERS, escaped, latex
 from bpcompile.explaining.model import Prose, Sentence, displayed
@@ -36,6 +36,7 @@ _SIGNS = {
         "−": "-",
         "·": r"\cdot",
     },
+    "…": r"\ldots",
     **{letter: "\\" + name for letter, name in LETTERS.items()},
 }
 
@@ -91,8 +92,9 @@ def _lines(item: Item) -> Iterator[str]:
             yield from ("", rf"{{\footnotesize\begin{{tabular}}{{{columns}}}")
             yield from (_cells(head) + r"\hline", *map(_cells, rows))
             yield r"\end{tabular}\par}"
-        case Output(text):
-            yield from _verbatim(text.rstrip("\n").split("\n"))
+        case Values(lines):
+            yield ""
+            yield from (rf"\quad {_words(line)}\par" for line in lines)
 
 
 def _verbatim(lines: Iterable[str]) -> Iterator[str]:

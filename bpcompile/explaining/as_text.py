@@ -12,10 +12,10 @@ from bpcompile.explaining.document import (
     Document,
     Formula,
     Item,
-    Output,
     Paragraph,
     Table,
     Term,
+    Values,
 )
 from bpcompile.explaining.plain import sentence_text
 
@@ -37,8 +37,9 @@ def as_text(document: Document) -> str:
 
 
 def _spaced(item: Item, lines: list[str]) -> list[str]:
-    """With an empty line before, but for a formula that goes on with another."""
-    return lines if isinstance(item, Formula) else ["", *lines]
+    """With an empty line before, unless they go on with a formula."""
+    goes_on = isinstance(item, Values) or (isinstance(item, Formula) and not item.label)
+    return lines if goes_on else ["", *lines]
 
 
 def _lines(item: Item) -> Iterator[str]:
@@ -57,8 +58,10 @@ def _lines(item: Item) -> Iterator[str]:
                 yield from _code(part)
         case Table():
             yield from table_lines(item)
-        case Output(text):
-            yield from text.rstrip("\n").split("\n")
+        case Values(lines):
+            for line in lines:
+                first, *rest = _filled(sentence_text(line), WIDTH - 4)
+                yield from ("    " + first, *(" " * (4 + _HANG) + r for r in rest))
 
 
 def _formula(formula: Formula, indent: int = 4) -> Iterator[str]:

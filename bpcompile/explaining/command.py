@@ -123,4 +123,4 @@ def _write(text: str, options: argparse.Namespace) -> None:
     path = Path(options.output)
     if path.exists() and os.path.exists(options.spec) and path.samefile(options.spec):
         raise UserError(f"{printable(str(path))}: input and output are the same file")
-    write_outputs({path: text}, options.force)
+    write_outputs({path: text}, options.force, _OURS)

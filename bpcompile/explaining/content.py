@@ -14,12 +14,13 @@ from bpcompile.explaining.document import (
     Code,
     Formula,
     Item,
-    Output,
     Paragraph,
     Section,
 )
+from bpcompile.explaining.example import example
 from bpcompile.explaining.model import Node, Prose, Sentence, Symbol, mapped
 from bpcompile.explaining.notation import formula
+from bpcompile.explaining.numbers import WorkedExample
 from bpcompile.explaining.overview import overview
 from bpcompile.explaining.sentences import sentence
 from bpcompile.explaining.shapes import shapes_of, sized
@@ -46,7 +47,9 @@ class Choice:
         return self.layer is None and self.equation is None
 
     def takes(self, layer: int, equation: str) -> bool:
-        return self.layer in (None, layer) and self.equation in (None, equation)
+        """Layer 0 stands for all of them."""
+        has_layer = layer == 0 or self.layer in (None, layer)
+        return has_layer and self.equation in (None, equation)
 
 
 def equations(plan: Plan, layer: int) -> tuple[str, ...]:
@@ -61,8 +64,8 @@ def equations(plan: Plan, layer: int) -> tuple[str, ...]:
 class Explained:
     """One spec on its way into sections; methods of a layer take its number.
 
-    `blocks` are those of the generated text, `numbers` is the worked example, "" if it
-    is not wanted.
+    `blocks` are those of the generated text, `numbers` is the worked example, None if
+    it is not wanted.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Explained:
         plan: Plan,
         blocks: tuple[CodeBlock, ...],
         choice: Choice,
-        numbers: str = "",
+        numbers: WorkedExample | None = None,
     ) -> None:
         self.spec, self.plan, self.choice, self.numbers = spec, plan, choice, numbers
         self._depth = plan.depth
@@ -96,7 +99,7 @@ class Explained:
         made += (section for section in layers if section.items)
         made += self._derivation()
         if self.numbers:
-            made.append(Section("Worked example", "numbers", (Output(self.numbers),)))
+            made.append(example(self.numbers, self.choice.takes))
         return tuple(made)
 
     # ---- Layer by layer --------------------------------------------------------------

@@ -29,8 +29,8 @@ def definitions(spec: NetworkSpec, plan: Plan) -> Iterator[Item]:
     for index, entry in steps.activations.items():
         seen.setdefault(entry, []).append(index)
     for entry, layers in seen.items():
-        chosen = steps.layers[layers[0]].activation.kind
-        yield from _activation(entry, spec.activations[chosen], layers)
+        kind = steps.layers[layers[0]].activation.kind
+        yield from _activation(entry, spec.activations[kind], layers)
     yield from _cost(steps.cost, plan)
     for penalty in steps.updates.penalties:
         yield _said("regularizer", penalty)

@@ -61,13 +61,13 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Output:
-    """Lines that stand as they are, as in a fixed-width font."""
+class Values:
+    """A line for each number of an example, and how it comes about."""
 
-    text: str
+    lines: tuple[Sentence, ...]
 
 
-Item = Paragraph | Term | Formula | Beside | Table | Output
+Item = Paragraph | Term | Formula | Beside | Table | Values
 
 
 @dataclass(frozen=True)

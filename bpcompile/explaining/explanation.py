@@ -15,6 +15,7 @@ from bpcompile.explaining.as_tex import as_tex
 from bpcompile.explaining.as_text import as_text
 from bpcompile.explaining.content import CHOICES, Choice, Explained, equations
 from bpcompile.explaining.document import Document
+from bpcompile.explaining.numbers import worked_example
 from bpcompile.lower import lower
 from bpcompile.picture import svg
 from bpcompile.plan import Plan
@@ -79,7 +80,7 @@ def explain(
         plan,
         split_blocks(module.text, plan, made),
         choice,
-        _worked(found) if numbers else "",
+        worked_example(found) if numbers else None,
     )
     return Explanation(
         Document(
@@ -108,9 +109,3 @@ def chosen(plan: Plan, layer: int | None, equation: str | None) -> Choice:
         if not have:
             raise UserError(f"no layer has {equation}: {plan.name} has none between")
     return Choice(layer, equation)
-
-
-def _worked(spec: NetworkSpec) -> str:
-    from bpcompile.explaining.numbers import worked_example
-
-    return str(worked_example(spec))

@@ -45,6 +45,8 @@ LETTERS = {
 _SIGNS = {
     "⊙": r"\odot",
     "*": r"\cdot",
+    "·": r"\cdot",
+    "…": r"\ldots",
     "→": r"\to",
     "~": r"\sim",
     "≤": r"\le",
@@ -155,7 +157,7 @@ def _symbol(name: str) -> str:
     if name in LETTERS:
         return "\\" + LETTERS[name]
     if len(name) == 1:
-        return name
+        return _SIGNS.get(name, name)
     if found := re.fullmatch(r"([A-Za-z])(\d+)", name):
         return f"{found[1]}_{{{found[2]}}}"
     return rf"\operatorname{{{escaped(name)}}}"

@@ -30,14 +30,14 @@ from bpcompile.explaining.model import (
 )
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿᵀʳᵗˣʸᶻ", "0123456789-nTrtxyz")
-SUBSCRIPTS = str.maketrans("ₐⱼₖ₁₂", "ajk12")
+SUBSCRIPTS = str.maketrans("ₐⱼₖ₀₁₂₃₄₅₆₇₈₉", "ajk0123456789")
 
 _UP = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿᵀʳᵗˣʸᶻ"
-_DOWN = "ₐⱼₖ₁₂"
+_DOWN = "ₐⱼₖ₀₁₂₃₄₅₆₇₈₉"
 _TOKEN = re.compile(
     rf"""(?P<up>[{_UP}]+) | (?P<down>[{_DOWN}]+)
-    | (?P<number>\d[\d.]*(?:e-?\d+)?|½) | (?P<word>[A-Za-z_][A-Za-z_0-9]*(?:-[a-z]+)*)
-    | (?P<letter>[α-ωΦ]) | (?P<sign>\*\*|[-+*/⊙=→~<>≤≥^()\[\]|√ΣΠ∂∇',])""",
+    | (?P<number>\d[\d.]*(?:e[-+]?\d+)?|½) | (?P<word>[A-Za-z_][A-Za-z_0-9]*(?:-[a-z]+)*)
+    | (?P<letter>[α-ωΦ…]) | (?P<sign>\*\*|[-+*/⊙·=→~<>≤≥^()\[\]|√ΣΠ∂∇',])""",
     re.VERBOSE,
 )
 _RELATIONS = frozenset("=→~<>≤≥")
@@ -119,7 +119,7 @@ class _Reader:
 
     def product(self) -> Node:
         tree = self.factors()
-        while self.kind and self.token.text in ("⊙", "*", "/"):
+        while self.kind and self.token.text in ("⊙", "·", "*", "/"):
             sign = self.take()
             right = self.factors()
             tree = (

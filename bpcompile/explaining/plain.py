@@ -25,7 +25,7 @@ from bpcompile.explaining.model import (
 )
 
 _UP = str.maketrans("0123456789-nTrtxyz", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿᵀʳᵗˣʸᶻ")
-_DOWN = str.maketrans("ajk12", "ₐⱼₖ₁₂")
+_DOWN = str.maketrans("ajk0123456789", "ₐⱼₖ₀₁₂₃₄₅₆₇₈₉")
 
 
 def text(node: Node) -> str:
