@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ from bpcompile import load_spec
 DOCS = ROOT / "docs"
 OUTLINE = DOCS / "examples" / "outline"
 EVERY_SPEC = sorted([*SPECS.glob("*.json"), *SPECS.glob("book/*.json")])
-BESIDE = ("README.md", "CONTRIBUTING.md", "specs", "bpcompile", "templates")
+#: What the site shows of the rest of a checkout.
+PAGES, FOLDERS = ("README.md", "CONTRIBUTING.md"), ("specs", "bpcompile", "templates")
 
 
 def page(name: str) -> str:
@@ -59,7 +61,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _build(folder: Path) -> None:
     shutil.copytree(DOCS, folder / "docs", ignore=shutil.ignore_patterns("gallery"))
-    for name in BESIDE:
+    for name in PAGES:
+        shutil.copy(ROOT / name, folder)  # links in them are found from where they are
+    for name in FOLDERS:
         (folder / name).symlink_to(ROOT / name)
     # What was trained before, by another run or by `make site`, need not be again.
     curves = ROOT / "build" / "site" / "curves"
@@ -68,8 +72,14 @@ def _build(folder: Path) -> None:
     (folder / "build" / "site" / "curves").symlink_to(curves)
     options = ["-q", "-W", "--keep-going", "-b", "html", "-d", folder / "doctrees"]
     command = [sys.executable, "-m", "sphinx", *options, folder / "docs"]
-    done = run(*command, folder / "html", timeout=900)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    # Longer than other commands: where nothing is kept, all of the gallery is trained.
+    done = subprocess.run(
+        [*map(str, command), str(folder / "html")],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=1800,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
 
 
 def read(checkout: Path, name: str) -> str:
