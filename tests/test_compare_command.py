@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from support import EVERY_TARGET, ROOT, SPECS, bpcompile, run, text_of
 
-from bpcompile import load_spec
+from bpcompile import diff, load_spec
 from bpcompile.cli import main
 
 FOLDER = Path(__file__).parent / "compare"
@@ -70,6 +70,39 @@ def test_expected_output(
     assert (code, err) == (1, "")
     suffix = {"text": "txt"}.get(form, form)
     golden(FOLDER / f"{name}.{suffix}", out)
+
+
+def test_docs_show_what_is_said_and_count_the_lines() -> None:
+    docs = (ROOT / "docs" / "diff.md").read_text("utf-8")
+    shown = re.search(r"<!-- excerpt: deeper -->\n```\n(.*?)```", docs, re.DOTALL)
+    assert shown and shown[1] == (FOLDER / "deeper.txt").read_text("utf-8")
+    found = diff(*CASES["deeper"], "code")
+    lines = [line for hunk in found.hunks for line in hunk.lines if line[0] in "+-"]
+    counts = f"changes {len(lines)} lines in {len(found.hunks)} places"
+    assert counts in " ".join(docs.split())
+
+
+def keys(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return set().union(*map(keys, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*map(keys, value.values()))
+
+
+def test_docs_name_every_key_and_their_python_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    docs = (ROOT / "docs" / "diff.md").read_text("utf-8")
+    found = json.loads((FOLDER / "chapters.json").read_text("utf-8"))
+    for layer in found["layers"]:
+        # Values, whose keys are those of the spec.
+        layer["settings"] = [dict.fromkeys(s) for s in layer["settings"]]
+    found["settings"] = [dict.fromkeys(setting) for setting in found["settings"]]
+    assert {key for key in keys(found) if f"`{key}`" not in docs} == set()
+    (code,) = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
+    exec(code, {})
+    assert (FOLDER / "chapters.txt").read_text("utf-8") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["chapters", "deeper"])
@@ -163,13 +196,14 @@ def test_report_is_written_and_replaced_and_nothing_else_is(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     pair = ["specs/book_ch1.json", "specs/book_ch3.json"]
-    for form in ("text", "json", "md"):
+    for form in ("text", "json", "md", "html"):
         path = tmp_path / f"report.{form}"
         for specs in (pair, pair[::-1], [pair[0], pair[0]], pair):
             code, out, err = said(capfdbinary, *specs, "-f", form, "-o", str(path))
             assert (code, out, err) == (int(specs[0] != specs[1]), "", "")
             assert path.read_text() == said(capfdbinary, *specs, "-f", form)[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "report.html",
         "report.json",
         "report.md",
         "report.text",

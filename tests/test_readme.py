@@ -107,7 +107,7 @@ def test_the_commands_run(folder):
         result = subprocess.run(
             ["bash", "-c", line], cwd=folder, env=environment(), capture_output=True
         )
-        wanted = 1 if "--diff" in line else 0
+        wanted = 1 if re.search(r"(--|bpcompile )diff ?", line) else 0
         assert result.returncode == wanted, (line, result.stderr.decode())
 
 

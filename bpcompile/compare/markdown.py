@@ -32,7 +32,7 @@ def markdown(found: Difference) -> str:
     if found.settings:
         lines += [*_settings(found), ""]
     for run in said.runs(found):
-        lines += _layers(run)
+        lines += _layers(run, found)
     if found.parts:
         lines += ["- **every layer**", *map(_part, found.parts)]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -61,7 +61,7 @@ def _settings(found: Difference) -> Iterator[str]:
         yield f"- {_code(said.place(setting))}: {change}"
 
 
-def _layers(run: said.Run) -> Iterator[str]:
+def _layers(run: said.Run, found: Difference) -> Iterator[str]:
     pair = run.first
     if pair.kind == RENUMBERED:
         yield f"- {said.name(run)} only renumbered"
@@ -75,7 +75,7 @@ def _layers(run: said.Run) -> Iterator[str]:
             for change in pair.parts:
                 yield _part(change)
                 if change.part in said.reworded(pair):
-                    yield from _words(pair, change.part)
+                    yield from _words(pair, change.part, found)
 
 
 def _part(change: PartChange) -> str:
@@ -85,11 +85,11 @@ def _part(change: PartChange) -> str:
     return f"  - {change.part}: {shown}  \n    {_plain(change.why)}".rstrip()
 
 
-def _words(pair: LayerPair, part: str) -> Iterator[str]:
+def _words(pair: LayerPair, part: str, found: Difference) -> Iterator[str]:
+    """The code of a part, indented into its item."""
     for passage in pair.code:
         if passage.part == part:
-            lines = [f"-{line}" for line in passage.before]
-            lines += [f"+{line}" for line in passage.after]
+            lines = [sign + line for sign, line in said.statements(passage, found)]
             yield from (f"    {line}" for line in ("", *_fenced("diff", lines), ""))
 
 

@@ -26,13 +26,15 @@ def page(found: Difference) -> str:
     """
     style, script = (_trusted(name) for name in ("diff.css", "diff.js"))
     pictures = list(_pictures(found))
+    modules = page_view.modules(found)
     drawn = (text for picture in pictures for text in _STYLE.findall(picture))
     return page_template("diff.html.jinja").render(
         found=found,
         view=page_view,
         said=said,
         titles=(said.title(found.a, found.b), said.title(found.b, found.a)),
-        sections=list(page_view.sections(found)),
+        sections=list(page_view.sections(found, modules)),
+        rest=page_view.rest(found, modules),
         pictures=pictures,
         style=style,
         script=script,

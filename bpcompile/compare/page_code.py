@@ -8,11 +8,12 @@ fainter than these.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from functools import cached_property
 from itertools import groupby
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from bpcompile.compare.relative import relative_code
 
@@ -25,12 +26,15 @@ MOST_PAIRS = 2_500
 CONTEXT = 3
 
 _WORD = r"\s+|\w+|[^\w\s]"
-_OWN = r"(?<=\blayer ){0}\b|(?<=, ){0}(?=[,)])"
+#: Where a layer's number stands by itself: "layer 3", or an argument that says whose
+#: draws these are.
+_ALONE = re.compile(r"(?<=\blayer )\d+\b|(?<=, )\d+(?=[,)])")
 _ITSELF, _COMMENT = "[l]", "[comment]"
 
 #: A line in words, each with what it says whatever the number of its layer, and as it
 #: stands.
 Words: TypeAlias = list[tuple[str, str]]
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,16 @@ class Chunk:
     right: tuple[Line, ...]
     hidden: bool = False
 
+    @property
+    def runs(self) -> Iterator[tuple[tuple[Line, ...], tuple[Line, ...]]]:
+        """Of equal sides, the lines that follow each other in both modules."""
+        pairs = list(zip(self.left, self.right, strict=True))
+        for _, run in groupby(
+            enumerate(pairs), lambda item: [line.number - item[0] for line in item[1]]
+        ):
+            left, right = zip(*(pair for _, pair in run), strict=True)
+            yield left, right
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -103,25 +117,28 @@ class Passage:
     @property
     def is_renumbered(self) -> bool:
         """Whether they are the same with layers counted from their own."""
+        if len(self.left) != len(self.right):
+            return False
         return self.keys[0] == self.keys[1]
 
-    @property
+    @cached_property
+    def keys(self) -> tuple[list[str], list[str]]:
+        """What the lines say, whatever the number of the layer and the language."""
+        return self._each(_key)
+
+    @cached_property
     def words(self) -> tuple[list[Words], list[Words]]:
         """Each line of both sides in words."""
+        return self._each(_words)
+
+    def _each(
+        self, made: Callable[[Source, int, str], _Made]
+    ) -> tuple[list[_Made], list[_Made]]:
         left, right = (
-            [_words(line, layer, comment) for line in lines]
+            [made(line, layer, comment) for line in lines]
             for lines, layer, comment in zip(
                 (self.left, self.right), self.layers, self.comments, strict=True
             )
-        )
-        return left, right
-
-    @property
-    def keys(self) -> tuple[list[str], list[str]]:
-        """What the lines say, whatever the number of the layer and the language."""
-        left, right = (
-            ["".join(key for key, _ in words) for words in lines]
-            for lines in self.words
         )
         return left, right
 
@@ -220,14 +237,25 @@ def _alike(passage: Passage) -> Iterator[tuple[int, int]]:
             i, j = i + 1, j + 1
 
 
+def _key(line: Source, layer: int, comment: str) -> str:
+    """A line as it reads whatever the number of its layer and the sign of comments."""
+    if not layer:
+        return line.text
+
+    def itself(number: re.Match[str]) -> str:
+        return _ITSELF if int(number[0]) == layer else number[0]
+
+    text = relative_code(_ALONE.sub(itself, line.text), layer)
+    return _COMMENT + text.removeprefix(comment) if _comments(line, comment) else text
+
+
 def _words(line: Source, layer: int, comment: str) -> Words:
     words = re.findall(f"{re.escape(comment)}|{_WORD}" if comment else _WORD, line.text)
-    # The number by itself: "layer 3", or an argument that says whose draws these are.
-    own = {m.start() for m in re.finditer(_OWN.format(layer), line.text)}
+    alone = {m.start() for m in _ALONE.finditer(line.text) if int(m[0]) == layer}
     found: Words = []
     at = 0
     for word in words:
-        key = _ITSELF if at in own else relative_code(word, layer) if layer else word
+        key = _ITSELF if at in alone else relative_code(word, layer) if layer else word
         # Every target has the same comments, each behind a sign of its own.
         is_sign = word == comment and not line.text[:at].strip()
         found.append((_COMMENT if is_sign else key, word))
@@ -244,11 +272,11 @@ def _common(one: Words, other: Words) -> float:
 
 def _pieces(one: Words, other: Words) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     """The same line on both sides, its differing words marked."""
-    keys = ([key for key, _ in words] for words in (one, other))
+    before, after = ([key for key, _ in words] for words in (one, other))
     left: list[Piece] = []
     right: list[Piece] = []
     for kind, i, i_end, j, j_end in SequenceMatcher(
-        None, *keys, autojunk=False
+        None, before, after, autojunk=False
     ).get_opcodes():
         if kind == "equal":
             for (key, was), (_, now) in zip(one[i:i_end], other[j:j_end], strict=True):

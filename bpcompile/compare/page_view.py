@@ -33,11 +33,13 @@ from bpcompile.compare.sides import Network
 SIGNS = dict(zip(KINDS, "==~+-→", strict=True))
 #: How a part of a layer is called, where its own name says too little.
 TITLES = {PARAMETERS: "memory of the parameters", INITIAL: "first values"}
+#: Before a kind in a sentence.
+_BESIDE = {SAME: "the ", RENUMBERED: "only "}
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _THOUSAND = 1000
 
 #: The lines of each part of each layer, one sequence for each place of the module.
-_Places: TypeAlias = Mapping[tuple[int, str], Sequence[tuple[Source, ...]]]
+Places: TypeAlias = Mapping[tuple[int, str], Sequence[tuple[Source, ...]]]
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def verdict(found: Difference) -> str:
     counts = Counter(pair.kind for pair in found.layers)
     layers = [
         f"{said.number(counts[kind])} layer{'s' if counts[kind] > 1 else ''} "
-        f"{'only ' if kind == RENUMBERED else ''}{kind}"
+        f"{_BESIDE.get(kind, '')}{kind}"
         for kind in reversed(KINDS)
         if counts[kind]
     ]
@@ -178,10 +180,16 @@ def verdict(found: Difference) -> str:
 # ---- Layers ------------------------------------------------------------------------
 
 
-def sections(found: Difference) -> Iterator[Section]:
+def modules(found: Difference) -> tuple[Places, Places]:
+    """The code of both sides, where there are layers to show it under."""
+    if not found.networks or not found.layers:
+        return {}, {}
+    a, b = found.networks
+    return _places(a), _places(b)
+
+
+def sections(found: Difference, places: tuple[Places, Places]) -> Iterator[Section]:
     """All layers, those together that are told in the same words."""
-    networks = found.networks
-    places = [_places(network) for network in networks] if networks else [{}, {}]
     pairs = iter(found.layers)
     for run in said.runs(found):
         members = []
@@ -193,7 +201,9 @@ def sections(found: Difference) -> Iterator[Section]:
         yield Section(said.name(run), details, tuple(members))
 
 
-def _layer(found: Difference, pair: LayerPair, places: Sequence[_Places]) -> LayerView:
+def _layer(
+    found: Difference, pair: LayerPair, places: tuple[Places, Places]
+) -> LayerView:
     changes = {change.part: change for change in pair.parts}
     layers = pair.left or 0, pair.right or 0
     parts = []
@@ -219,7 +229,7 @@ def _kind(passages: Iterable[Passage], change: PartChange | None) -> str:
     return SAME if all(passage.is_equal for passage in passages) else RENUMBERED
 
 
-def _places(network: Network) -> _Places:
+def _places(network: Network) -> Places:
     """Lines by layer and part, as far in as they begin; those of no layer by 0, ""."""
     blocks = split_blocks(network.text, network.plan, network.target)
     found: defaultdict[tuple[int, str], list[tuple[Source, ...]]] = defaultdict(list)
@@ -237,19 +247,17 @@ def _places(network: Network) -> _Places:
     return found
 
 
-def rest(found: Difference) -> tuple[Chunk, ...]:
+def rest(found: Difference, places: tuple[Places, Places]) -> tuple[Chunk, ...]:
     """What belongs to no layer, aligned, long equal parts to be folded."""
-    if not found.networks:
-        return ()
     left, right = (
         tuple(
             line
-            for (layer, _), lines in _places(network).items()
+            for (layer, _), lines in side.items()
             if layer == 0
             for some in lines
             for line in some
         )
-        for network in found.networks
+        for side in places
     )
     comments = found.a.comment, found.b.comment
     return tuple(with_context(chunks(Passage(left, right, (0, 0), comments))))

@@ -15,6 +15,7 @@ from bpcompile.compare.difference import (
     Difference,
     Fact,
     LayerPair,
+    Passage,
     Setting,
     Side,
 )
@@ -242,3 +243,16 @@ def _sizes(facts: Sequence[Fact]) -> Iterable[str]:
             yield f"{fact(found)[0]} neurons"
         if found.changed and found.name == "inputs":
             yield f"inputs {fact(found)[0]}"
+
+
+def statements(passage: Passage, found: Difference) -> Iterator[tuple[str, str]]:
+    """The lines of both sides with their signs, "-" first, without the comments, which
+    say the same."""
+    sides = (
+        ("-", passage.before, found.a.comment),
+        ("+", passage.after, found.b.comment),
+    )
+    for sign, lines, comment in sides:
+        for line in lines:
+            if not line.lstrip().startswith(comment):
+                yield sign, line

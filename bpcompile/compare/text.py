@@ -60,7 +60,7 @@ def _of_networks(found: Difference) -> Iterator[Line]:
     yield from _settings(found)
     yield Line("")
     for run in said.runs(found):
-        yield from _layers(run, (found.a.comment, found.b.comment))
+        yield from _layers(run, found)
     for change in found.parts:
         yield Line("every layer", "heading")
         yield from _part(change)
@@ -96,7 +96,7 @@ def _wrapped(line: str, indent: str, role: str = "") -> Iterator[Line]:
 # ---- Layers ------------------------------------------------------------------------
 
 
-def _layers(run: said.Run, signs: tuple[str, str]) -> Iterator[Line]:
+def _layers(run: said.Run, found: Difference) -> Iterator[Line]:
     pair = run.first
     if pair.kind == RENUMBERED:
         yield Line(f"{said.name(run)} only renumbered")
@@ -109,7 +109,7 @@ def _layers(run: said.Run, signs: tuple[str, str]) -> Iterator[Line]:
             for change in pair.parts:
                 if change.part in said.reworded(pair):
                     yield from _labelled(change.part, "", change.after or "")
-                    yield from _code(pair, change.part, signs)
+                    yield from _code(pair, change.part, found)
                 else:
                     yield from _part(change)
 
@@ -138,13 +138,8 @@ def _labelled(label: str, sign: str, formula: str) -> Iterator[Line]:
         yield Line(f"{head if number == 0 else ' ' * MARGIN}{row}", sign)
 
 
-def _code(pair: LayerPair, part: str, signs: tuple[str, str]) -> Iterator[Line]:
-    """The statements of both sides, without comments, which say the same."""
+def _code(pair: LayerPair, part: str, found: Difference) -> Iterator[Line]:
     for passage in pair.code:
         if passage.part == part:
-            for sign, lines, comment in zip(
-                "-+", (passage.before, passage.after), signs, strict=True
-            ):
-                for line in lines:
-                    if not line.lstrip().startswith(comment):
-                        yield Line(f"{2 * INDENT}{sign} {line}", sign)
+            for sign, line in said.statements(passage, found):
+                yield Line(f"{2 * INDENT}{sign} {line}", sign)

@@ -34,7 +34,6 @@ function reveal() {
   const found = document.getElementById(location.hash.slice(1));
   for (let one = found; one; one = one.parentElement)
     if (one.localName === "details") one.open = true;
-  const own = found?.querySelector(":scope > details");
   found?.scrollIntoView();
 }
 addEventListener("hashchange", reveal);
