@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from bpcompile.compare.comparison import diff
     from bpcompile.compare.difference import Difference
     from bpcompile.errors import SpecError, SpecErrors, UserError
+    from bpcompile.explaining.numbers import WorkedExample, worked_example
     from bpcompile.lower import lower
     from bpcompile.plan import Plan
     from bpcompile.render import SourceFile, render
     from bpcompile.spec import NetworkSpec
+    from bpcompile.summary import Summary, summarize
     from bpcompile.target import Target, load_target
 
 __version__ = "0.1.0"
@@ -32,8 +34,10 @@ __all__ = [
     "SourceFile",
     "SpecError",
     "SpecErrors",
+    "Summary",
     "Target",
     "UserError",
+    "WorkedExample",
     "__version__",
     "compile_spec",
     "diff",
@@ -41,6 +45,8 @@ __all__ = [
     "load_target",
     "lower",
     "render",
+    "summarize",
+    "worked_example",
 ]
 
 _HOMES = {
@@ -50,14 +56,18 @@ _HOMES = {
     "SourceFile": "render",
     "SpecError": "errors",
     "SpecErrors": "errors",
+    "Summary": "summary",
     "Target": "target",
     "UserError": "errors",
+    "WorkedExample": "explaining.numbers",
     "compile_spec": "api",
     "diff": "compare.comparison",
     "load_spec": "api",
     "load_target": "target",
     "lower": "lower",
     "render": "render",
+    "summarize": "summary",
+    "worked_example": "explaining.numbers",
 }
 
 

@@ -125,7 +125,7 @@ def _training_size(spec: NetworkSpec) -> int:
     return min(2 * size + max(1, size // 2), MOST_TRAINING)
 
 
-def _data(spec: NetworkSpec, n: int) -> tuple[list[list[float]], list[Any]]:
+def sample_data(spec: NetworkSpec, n: int) -> tuple[list[list[float]], list[Any]]:
     """Inputs in [0, 1) and targets that this network may be given."""
     inputs, outputs = spec.layers[0].size, spec.layers[-1].size
     drawn = uniforms(n * inputs, 0, SAMPLING, layer=1)
@@ -167,7 +167,7 @@ def _index(place: int, columns: int) -> tuple[int, ...]:
 
 
 def _gradients(spec: NetworkSpec, module: ModuleType) -> Iterator[Row]:
-    x, y = _data(spec, EXAMPLES)
+    x, y = sample_data(spec, EXAMPLES)
     network = module.Network(dtype="float64")
     parameters = reference.initial_parameters(spec)
     # The module has not seen training data yet, so a fitted scaling is the identity.
@@ -205,8 +205,8 @@ def _gradients(spec: NetworkSpec, module: ModuleType) -> Iterator[Row]:
 
 
 def _training(spec: NetworkSpec, module: ModuleType) -> Iterator[Row]:
-    x, y = _data(spec, _training_size(spec))
-    test = _data(spec, EXAMPLES) if _asks_for_validation(spec) else None
+    x, y = sample_data(spec, _training_size(spec))
+    test = sample_data(spec, EXAMPLES) if _asks_for_validation(spec) else None
     entries = sum(n * (m + 1) for m, n in pairwise(layer.size for layer in spec.layers))
     try:
         trained = reference.train(spec, x, y, EPOCHS, test=test)

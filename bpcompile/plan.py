@@ -292,3 +292,15 @@ class Plan:
     def orthogonal(self) -> bool:
         """Whether any first values are made orthonormal."""
         return any(first.orthogonal for first in self.firsts)
+
+    def _repr_svg_(self) -> str:
+        """The network's picture, as notebooks show it."""
+        from bpcompile.picture import svg
+
+        return svg(self)
+
+    def _repr_html_(self) -> str:
+        """Picture and summary, as notebooks show them."""
+        from bpcompile.picture.notebook import html
+
+        return html(self)

@@ -142,6 +142,18 @@ class NetworkSpec(Section):
         """The same with what is off, too: every key that the spec may have."""
         return self._with_what_follows(normalised(self, complete=True))
 
+    def _repr_svg_(self) -> str:
+        """The network's picture, as notebooks show it."""
+        from bpcompile.picture import svg
+
+        return svg(self)
+
+    def _repr_html_(self) -> str:
+        """Picture and summary, as notebooks show them."""
+        from bpcompile.picture.notebook import html
+
+        return html(self)
+
     def _with_what_follows(self, found: dict[str, Any]) -> dict[str, Any]:
         if found.get("operators"):
             found["operators"] = self.own.normalised

@@ -6,13 +6,19 @@ Counted from the plan alone, so that every picture, page and table says the same
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from bpcompile.plan import Layer, Plan
 from bpcompile.step import Tensor
 
 BITS_OF_A_BYTE = 8
+KIBI, UNITS = 1024, ("KiB", "MiB", "GiB", "TiB")
+
+#: Columns of a table; forward and backward are multiply-adds for one example. The first
+#: `WORDS` hold words, the others numbers.
+HEAD = ("layer", "activation", "neurons", "w", "b", "parameters", "forward", "backward")
+WORDS = 2
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,8 @@ class LayerSummary:
     backward     the same of BP2's transpose(w)·δ, which the first layer with weights
                  takes no part in, and BP4's δ·transpose(a)
     state        how many numbers the optimizer keeps
-    activations  numbers for each example of a mini-batch: z, a, δ and what else is kept
+    activations  numbers for each example of a mini-batch: z, a, δ and what else is kept,
+                 of layer 1 the inputs and of the last one y as well
     """
 
     index: int
@@ -78,16 +85,97 @@ class Summary:
 
     @property
     def mini_batch_bytes(self) -> int:
-        """Of z, a, δ and what else a mini-batch needs, as the plan lists it."""
+        """Of all that has a number for each example: x, y, z, a, δ and what else the
+        plan lists."""
         each = sum(layer.activations for layer in self.layers)
         return self.bytes_each * each * self.mini_batch_size
+
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """A row of cells for each layer and one of the sums, under `HEAD`."""
+        total = (
+            *("all", "", "", "", "", f"{self.parameters:,}"),
+            *(f"{self.forward:,}", f"{self.backward:,}"),
+        )
+        return (*map(_row, self.layers), total)
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes, by what they hold."""
+        return {
+            "parameters": self.parameter_bytes,
+            "gradients": self.gradient_bytes,
+            "the optimizer's state": self.state_bytes,
+            f"a mini-batch of {self.mini_batch_size:,}": self.mini_batch_bytes,
+        }
+
+    def text(self) -> str:
+        """Columns as wide as their cells, then the memory; it ends with a line feed."""
+        table = (HEAD, *self.rows)
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(
+                f"{cell:{'<' if place < WORDS else '>'}{width}}"
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in table
+        ]
+        return "\n".join((*lines, "", *self._memory_lines())) + "\n"
+
+    def markdown(self) -> str:
+        """The same as a table of Markdown and a list."""
+        rule = ["---" if place < WORDS else "--:" for place in range(len(HEAD))]
+        lines = [f"| {' | '.join(row)} |" for row in (HEAD, rule, *self.rows)]
+        memory = [f"- {line}" for line in self._memory_lines()]
+        return "\n".join((*lines, "", *memory)) + "\n"
+
+    def html(self) -> str:
+        """The same as a <table> and a list; classes begin with "bp-"."""
+        # Loaded here, because counting needs no templates.
+        from bpcompile.pages import page_template
+
+        template = page_template("summary.html.jinja")
+        memory = self._memory_lines()
+        return template.render(head=HEAD, rows=self.rows, words=WORDS, memory=memory)
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def _memory_lines(self) -> list[str]:
+        return [f"{size_text(size)} for {what}" for what, size in self.memory.items()]
+
+
+def size_text(size: int) -> str:
+    """Bytes as a person reads them: 96 bytes, 93.2 KiB."""
+    if size < KIBI:
+        return f"{size} bytes"
+    amount, unit = size / KIBI, 0
+    # Not `amount < KIBI`: 1023.97 would be printed as 1024.0.
+    while round(amount, 1) >= KIBI and unit < len(UNITS) - 1:
+        amount, unit = amount / KIBI, unit + 1
+    return f"{amount:,.1f} {UNITS[unit]}"
+
+
+def _row(layer: LayerSummary) -> tuple[str, ...]:
+    shapes = (
+        f"{shape[0]:,}×{shape[1]:,}" if shape else ""
+        for shape in (layer.weights, layer.biases)
+    )
+    return (
+        str(layer.index),
+        layer.activation or "input",
+        f"{layer.size:,}",
+        *shapes,
+        *(f"{n:,}" for n in (layer.parameters, layer.forward, layer.backward)),
+    )
 
 
 def summarize(plan: Plan) -> Summary:
     """What the network of a plan costs."""
     pairs = zip(plan.layers, plan.sizes, plan.arrays[1:], strict=False)
-    layers = (_layer(layer, n_in, arrays) for layer, n_in, arrays in pairs)
-    inputs = _per_example(plan.arrays[0], plan.sizes[0])
+    layers = [_layer(layer, n_in, arrays) for layer, n_in, arrays in pairs]
+    layers[-1] = replace(layers[-1], activations=layers[-1].activations + plan.outputs)
+    inputs = plan.sizes[0] + _per_example(plan.arrays[0], plan.sizes[0])
     first = LayerSummary(1, plan.sizes[0], "", None, None, 0, 0, 0, inputs)
     return Summary(
         layers=(first, *layers),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
+import numpy as np
 import pytest
 from support import module_of, spec_of
 
@@ -46,3 +48,25 @@ def test_shapes_are_those_of_the_module() -> None:
         weights = module.Network(0).parameters[f"w{layer.index}"]
         assert weights.shape == layer.weights
         assert layer.parameters == prod(weights.shape) + layer.size
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [5, 4, 2],
+        [5, {"size": 4, "activation": "gelu"}, {"size": 3, "activation": "softmax"}],
+        [{"size": 5, "dropout": 0.5}, {"size": 4, "dropout": 0.5}, 2],
+    ],
+)
+def test_memory_of_a_mini_batch_is_that_of_the_module(layers: list[Any]) -> None:
+    m = 17  # no width of a layer
+    hyper = {**HYPER, "mini_batch_size": m}
+    spec = spec_of(layers=layers, cost="quadratic", hyperparameters=hyper)
+    network = module_of(spec).Network(0)
+    x, y = np.zeros((m, 5)), np.zeros((m, spec.layers[-1].size))
+    network.update_mini_batch(x, y, n=m)
+    # A target's own way to sum over the examples is no part of the mini-batch.
+    held = [array for name, array in vars(network).items() if name != "ones"]
+    arrays = [a for a in held if isinstance(a, np.ndarray) and m in a.shape]
+    found = sum(array.nbytes for array in arrays)
+    assert found == summarize(lower(spec)).mini_batch_bytes

@@ -14,6 +14,7 @@ from bpcompile.explaining.document import (
     Output,
     Paragraph,
     Table,
+    Term,
 )
 from bpcompile.explaining.latex import latex
 from bpcompile.explaining.model import Prose, Sentence, displayed
@@ -35,6 +36,8 @@ def _lines(item: Item, language: str) -> Iterator[str]:
     match item:
         case Paragraph(said):
             yield _words(said)
+        case Term(name, said):
+            yield f"**{_escaped(name)}**" + (f": {_escaped(said)}" if said else "")
         case Formula():
             yield from _formula(item)
         case Beside(_, formulas, code):
@@ -55,11 +58,13 @@ def _lines(item: Item, language: str) -> Iterator[str]:
 def _formula(formula: Formula) -> Iterator[str]:
     """The first formula displayed, what follows it as a paragraph."""
     shown, rest = displayed(formula.sentence)
-    tag = rf" \tag{{{formula.label}}}" if formula.label else ""
-    if shown is None:
-        yield f"**{formula.label}** {_words(rest)}" if formula.label else _words(rest)
-        return
-    yield from ("$$", latex(shown) + tag, "$$")
+    label = formula.label
+    if label and not shown:
+        yield from (f"**{label}**", "")
+    for place, node in enumerate(shown):
+        tag = rf" \tag{{{label}}}" if label and place == 0 else ""
+        yield from ([""] if place else [])
+        yield from ("$$", latex(node) + tag, "$$")
     if rest:
         yield from ("", _words(rest))
 

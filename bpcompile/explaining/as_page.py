@@ -45,13 +45,19 @@ def _environment() -> Environment:
         kind=_kind,
         dedented=dedented,
         said_lines=said_lines,
-        markup=Markup,
+        picture=_picture,
+        fragment=False,
     )
     return made
 
 
 def _math(node: Node, display: bool = False) -> Markup:
     return Markup(mathml(node, display))
+
+
+def _picture(document: Document) -> Markup:
+    """The SVG element, which its own template has escaped."""
+    return Markup(document.picture)
 
 
 def _kind(item: Item) -> str:

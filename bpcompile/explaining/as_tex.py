@@ -13,24 +13,34 @@ from bpcompile.explaining.document import (
     Output,
     Paragraph,
     Table,
+    Term,
 )
 from bpcompile.explaining.latex import LETTERS, escaped, latex
 from bpcompile.explaining.model import Prose, Sentence, displayed
 
 #: Signs in words and in code; the letters are those of formulas.
 _SIGNS = {
-    **{sign: f"^{{{digit}}}" for sign, digit in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)},
+    **{
+        sign: f"^{{{digit}}}"
+        for sign, digit in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)
+    },
     **{"⁻": "^{-}", "ⁿ": "^{n}", "ᵀ": r"^{\mathsf{T}}", "ʳ": "^{r}", "ᵗ": "^{t}"},
     **{"ˣ": "^{x}", "ʸ": "^{y}", "ᶻ": "^{z}", "ₐ": "_{a}", "ⱼ": "_{j}", "ₖ": "_{k}"},
     **{"₁": "_{1}", "₂": "_{2}", "½": r"\frac12", "√": r"\surd", "Σ": r"\Sigma"},
     **{"Π": r"\Pi", "∂": r"\partial", "∇": r"\nabla", "⊙": r"\odot", "→": r"\to"},
-    **{"×": r"\times", "∞": r"\infty", "≤": r"\le", "≥": r"\ge", "−": "-", "·": r"\cdot"},
+    **{
+        "×": r"\times",
+        "∞": r"\infty",
+        "≤": r"\le",
+        "≥": r"\ge",
+        "−": "-",
+        "·": r"\cdot",
+    },
     **{letter: "\\" + name for letter, name in LETTERS.items()},
 }
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[utf8]{inputenc}
-\usepackage[T1]{fontenc}
 \usepackage[a4paper,margin=25mm]{geometry}
 \usepackage{amsmath,amssymb,newunicodechar}
 \setlength{\parindent}{0pt}
@@ -46,6 +56,7 @@ def as_tex(document: Document) -> str:
         for sign, meant in _SIGNS.items()
     )
     lines = [
+        f"% {document.title} by bpcompile",
         _PREAMBLE + "\n".join(signs),
         rf"\title{{{escaped(document.title)}}}",
         r"\author{}\date{}",
@@ -63,6 +74,9 @@ def _lines(item: Item) -> Iterator[str]:
     match item:
         case Paragraph(said):
             yield from ("", _words(said))
+        case Term(name, said):
+            more = f": {escaped(said)}" if said else ""
+            yield from ("", rf"\textbf{{{escaped(name)}}}{more}")
         case Formula():
             yield from _formula(item)
         case Beside(_, formulas, code):
@@ -87,12 +101,11 @@ def _verbatim(lines: Iterable[str]) -> Iterator[str]:
 
 def _formula(formula: Formula) -> Iterator[str]:
     shown, rest = displayed(formula.sentence)
-    if shown is None:
-        label = rf"\textbf{{{formula.label}}} " if formula.label else ""
-        yield from ("", label + _words(rest))
-        return
-    tag = rf" \tag*{{{formula.label}}}" if formula.label else ""
-    yield rf"\[ {latex(shown)}{tag} \]"
+    if formula.label and not shown:
+        yield from ("", rf"\textbf{{{formula.label}}}")
+    for place, node in enumerate(shown):
+        tag = rf" \tag*{{{formula.label}}}" if formula.label and place == 0 else ""
+        yield rf"\[ {latex(node)}{tag} \]"
     if rest:
         yield _words(rest)
 

@@ -15,13 +15,15 @@ from bpcompile.explaining.document import (
     Output,
     Paragraph,
     Table,
+    Term,
 )
 from bpcompile.explaining.plain import sentence_text
 
 WIDTH = 80
-_LABEL = 13
-#: Where a line may end: before a sign, or after a comma.
-_BREAK = re.compile(r" (?=[=⊙+→~-] )|(?<=[,;]) ")
+_LABEL, _HANG = 13, 4
+#: Where a line may end: after a clause, else before a sign.
+_CLAUSE = re.compile(r"(?<=[,;]) ")
+_SIGN = re.compile(r" (?=(?:[=⊙+→~/-]|with) )")
 
 
 def as_text(document: Document) -> str:
@@ -43,11 +45,14 @@ def _lines(item: Item) -> Iterator[str]:
     match item:
         case Paragraph(said):
             yield from textwrap.wrap(sentence_text(said), WIDTH, break_on_hyphens=False)
+        case Term(name, said):
+            text = f"{name}: {said}" if said else name
+            yield from textwrap.wrap(text, WIDTH, break_on_hyphens=False)
         case Formula():
             yield from _formula(item)
         case Beside(_, formulas, code):
             for formula in formulas:
-                yield from _formula(formula)
+                yield from _formula(formula, _LABEL)
             for part in code:
                 yield from _code(part)
         case Table():
@@ -56,28 +61,35 @@ def _lines(item: Item) -> Iterator[str]:
             yield from text.rstrip("\n").split("\n")
 
 
-def _formula(formula: Formula) -> Iterator[str]:
-    indent = _LABEL if formula.label else 4
-    first, *rest = _filled(sentence_text(formula.sentence), WIDTH - _LABEL)
+def _formula(formula: Formula, indent: int = 4) -> Iterator[str]:
+    indent = _LABEL if formula.label else indent
+    first, *rest = _filled(sentence_text(formula.sentence), WIDTH - indent)
     yield f"{formula.label:{indent}}{first}"
     for line in rest:
-        yield " " * (indent + 4) + line
+        yield " " * (indent + _HANG) + line
 
 
 def _filled(text: str, room: int) -> list[str]:
-    """The text in lines, broken where no bracket is open if that may be."""
+    """The text in lines, broken after a clause or else before a sign."""
     lines = [""]
-    for piece in _pieces(text):
-        if lines[-1] and len(lines[-1] + piece) > room:
+    for clause in _pieces(text, _CLAUSE):
+        rest = room - (_HANG if len(lines) > 1 else 0) - len(lines[-1])
+        whole = len(clause.rstrip()) <= rest
+        if lines[-1] and not whole and len(clause.rstrip()) <= room - _HANG:
             lines.append("")
-            room -= 4 if len(lines) == 2 else 0
-        lines[-1] += piece
+            whole = True
+        for piece in [clause] if whole else _pieces(clause, _SIGN):
+            hang = _HANG if len(lines) > 1 else 0
+            if lines[-1] and len(lines[-1] + piece.rstrip()) > room - hang:
+                lines.append("")
+            lines[-1] += piece
     return [line.strip() for line in lines]
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _pieces(text: str, ends: re.Pattern[str]) -> Iterator[str]:
+    """The text cut where no bracket is open."""
     start = 0
-    for found in _BREAK.finditer(text):
+    for found in ends.finditer(text):
         before = text[: found.start()]
         if before.count("(") == before.count(")"):
             yield text[start : found.end()]

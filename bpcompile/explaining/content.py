@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import zip_longest
 
 from bpcompile.blocks import EQUATIONS, FEEDFORWARD, INITIAL, UPDATE, CodeBlock
 from bpcompile.explaining.definitions import definitions
@@ -18,8 +19,9 @@ from bpcompile.explaining.document import (
     Section,
 )
 from bpcompile.explaining.model import Node, Prose, Sentence, Symbol, mapped
-from bpcompile.explaining.notation import formula, sentence
+from bpcompile.explaining.notation import formula
 from bpcompile.explaining.overview import overview
+from bpcompile.explaining.sentences import sentence
 from bpcompile.explaining.shapes import shapes_of, sized
 from bpcompile.lower_forward import superscript
 from bpcompile.lower_steps import LayerSteps
@@ -47,19 +49,41 @@ class Choice:
         return self.layer in (None, layer) and self.equation in (None, equation)
 
 
-@dataclass(frozen=True)
-class Explained:
-    """One spec on its way into sections.
+def equations(plan: Plan, layer: int) -> tuple[str, ...]:
+    """Which of CHOICES a layer has, in that order."""
+    if layer == 1:
+        return (FEEDFORWARD,)
+    steps = [s for block in plan.backward if block.layer == layer for s in block.steps]
+    found = {FEEDFORWARD, UPDATE, *(step.equation for step in steps)}
+    return tuple(choice for choice in CHOICES if choice in found)
 
-    blocks    those of the generated text
-    numbers   the worked example, "" if it is not wanted
+
+class Explained:
+    """One spec on its way into sections; methods of a layer take its number.
+
+    `blocks` are those of the generated text, `numbers` is the worked example, "" if it
+    is not wanted.
     """
 
-    spec: NetworkSpec
-    plan: Plan
-    blocks: tuple[CodeBlock, ...]
-    choice: Choice = field(default_factory=Choice)
-    numbers: str = ""
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        plan: Plan,
+        blocks: tuple[CodeBlock, ...],
+        choice: Choice,
+        numbers: str = "",
+    ) -> None:
+        self.spec, self.plan, self.choice, self.numbers = spec, plan, choice, numbers
+        self._depth = plan.depth
+        self._shapes = shapes_of(plan.sizes)
+        self._forward_steps = _by_layer(plan.forward)
+        self._backward_steps = _by_layer(plan.backward)
+        self._update_steps = _by_layer(plan.update)
+        self._blocks: dict[tuple[int, str], list[CodeBlock]] = {}
+        self._fused: dict[tuple[int, str], list[CodeBlock]] = {}
+        for block in blocks:
+            self._blocks.setdefault((block.layer, block.part), []).append(block)
+            self._fused.setdefault((block.layer, block.equation), []).append(block)
 
     def sections(self) -> tuple[Section, ...]:
         """All that is chosen, in the order of the layers."""
@@ -68,15 +92,12 @@ class Explained:
             made += overview(self.plan)
             items = tuple(definitions(self.spec, self.plan))
             made.append(Section("Operators", "operators", items))
-        made += filter(lambda s: s.items, map(self._layer, range(1, self._depth + 1)))
+        layers = map(self._layer, range(1, self._depth + 1))
+        made += (section for section in layers if section.items)
         made += self._derivation()
         if self.numbers:
             made.append(Section("Worked example", "numbers", (Output(self.numbers),)))
         return tuple(made)
-
-    @property
-    def _depth(self) -> int:
-        return self.plan.depth
 
     # ---- Layer by layer --------------------------------------------------------------
 
@@ -89,19 +110,15 @@ class Explained:
     def _equations(self, layer: int) -> Iterator[Item]:
         if layer > 1 and self.choice.equation is None and self.choice.takes(layer, ""):
             yield self._initial(layer)
-        steps = [*self._steps(self.plan.forward, layer)]
         if self.choice.takes(layer, FEEDFORWARD):
-            yield self._forward(layer, steps)
-        for step in self._steps(self.plan.backward, layer):
+            yield self._forward(layer)
+        for step in self._backward_steps.get(layer, ()):
             equation = step.equation
             if equation and self.choice.takes(layer, equation):
                 first = Formula(equation, self._sized(step.formula))
                 yield Beside(equation, (first,), self._code(layer, equation))
         if layer > 1 and self.choice.takes(layer, UPDATE):
             yield self._update(layer)
-
-    def _steps(self, blocks: Iterable[Block], layer: int) -> Iterator[Step]:
-        return (s for block in blocks if block.layer == layer for s in block.steps)
 
     def _initial(self, layer: int) -> Beside:
         """The first values of a layer's parameters."""
@@ -112,12 +129,12 @@ class Explained:
 
     def _with_sizes_first(self, said: Sentence) -> Sentence:
         """Sizes at the parameters, which are the left sides."""
-        known = shapes_of(self.plan.sizes)
         return tuple(
-            run if isinstance(run, Prose) else sized(run, known) for run in said
+            run if isinstance(run, Prose) else sized(run, self._shapes) for run in said
         )
 
-    def _forward(self, layer: int, steps: list[Step]) -> Beside:
+    def _forward(self, layer: int) -> Beside:
+        steps = self._forward_steps.get(layer, ())
         formulas = [Formula("", self._sized(step.formula)) for step in steps]
         if layer == 1:
             scaling = self.plan.scaling
@@ -133,11 +150,10 @@ class Explained:
         up = superscript(layer)
         of_layer = {"w": formula(f"w{up}"), "b": formula(f"b{up}")}
         said = _of_layer(sentence(self.plan.update_formula), of_layer)
-        known = shapes_of(self.plan.sizes)
         first, *rest = said
-        whole = first if isinstance(first, Prose) else sized(first, known)
+        whole = first if isinstance(first, Prose) else sized(first, self._shapes)
         formulas = [Formula(UPDATE, (whole, *rest))]
-        steps = [*self.plan.clipping, *self._steps(self.plan.update, layer)]
+        steps = [*self.plan.clipping, *self._update_steps[layer]]
         if any(isinstance(step, ClipValue) for step in steps):
             text = f"before that, every entry of ∂C/∂w{up}, ∂C/∂b{up} is clipped"
             formulas.append(Formula("", sentence(text)))
@@ -149,22 +165,16 @@ class Explained:
         first, *rest = sentence(text)
         if isinstance(first, Prose):
             return (first, *rest)
-        return (sized(first, shapes_of(self.plan.sizes)), *rest)
+        return (sized(first, self._shapes), *rest)
 
     # ---- The lines of the module -------------------------------------------------------
 
     def _code(self, layer: int, part: str) -> tuple[Code, ...]:
-        """The blocks of a layer's equation, without the comment that repeats it."""
-        blocks = [b for b in self.blocks if (b.layer, b.part) == (layer, part)]
-        fused = [b for b in self.blocks if (b.layer, b.equation) == (layer, part)]
-        made: list[Code] = []
-        texts: set[tuple[str, ...]] = set()
-        for block in blocks or fused:
-            lines = tuple(block.text.removesuffix("\n").split("\n"))
-            if lines not in texts:
-                made.append(Code(block.line, lines))
-            texts.add(lines)
-        return tuple(made)
+        """The lines of a layer's equation, comments included, as they stand."""
+        found = (layer, part)
+        # Where the update is one with it, there may be no other lines.
+        blocks = self._blocks.get(found) or self._fused.get(found, [])
+        return tuple(dict.fromkeys(_joined(blocks)))
 
     # ---- The fused form ----------------------------------------------------------------
 
@@ -178,6 +188,21 @@ class Explained:
         intro = f"Why {bp1} of layer {self._depth} is so simple, step by step."
         items = (Paragraph((Prose(intro),)), *derived.items)
         yield Section(f"{bp1} derived", "derivation", items, self._depth)
+
+
+def _by_layer(blocks: Iterable[Block]) -> dict[int, tuple[Step, ...]]:
+    return {block.layer: block.steps for block in blocks}
+
+
+def _joined(blocks: list[CodeBlock]) -> Iterator[Code]:
+    """Their lines, of neighbours as one."""
+    whole = ""
+    for block, following in zip_longest(blocks, blocks[1:]):
+        whole += block.text
+        if following is None or following.line != block.line + block.text.count("\n"):
+            lines = tuple(whole.removesuffix("\n").split("\n"))
+            yield Code(block.line + block.text.count("\n") - len(lines), lines)
+            whole = ""
 
 
 def _of_layer(said: Sentence, names: dict[str, Node]) -> Sentence:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bpcompile.explaining.document import Formula, Item, Paragraph
+from bpcompile import operators
+from bpcompile.explaining.document import Formula, Item, Paragraph, Term
 from bpcompile.explaining.expressions import SIGNS, expression, of_numbers
 from bpcompile.explaining.model import Infix, Prose
-from bpcompile.explaining.notation import formula, sentence
+from bpcompile.explaining.notation import formula
+from bpcompile.explaining.sentences import sentence
 from bpcompile.expr import BOOK, Expr, spell, variables
 from bpcompile.lower_operators import kinks_in_words
 from bpcompile.lower_steps import LayerSteps
-from bpcompile.operators import ACTIVATIONS, COSTS, OPTIMIZERS, SCALINGS, SCHEDULES
+from bpcompile.operators import OPTIMIZERS, SCALINGS, SCHEDULES
 from bpcompile.operators.entry import REALS, Activation, Body, Cost, Entry, Reduce
-from bpcompile.plan import Plan
+from bpcompile.plan import Plan, Schedule
 from bpcompile.spec import NetworkSpec
 
 
@@ -23,39 +25,44 @@ def definitions(spec: NetworkSpec, plan: Plan) -> Iterator[Item]:
     if plan.scaling:
         yield _said("scaling", SCALINGS[plan.scaling.kind])
         yield Formula("", sentence(f"a¹ = {plan.scaling.formula}"))
-    seen: dict[str, list[int]] = {}
+    seen: dict[Activation, list[int]] = {}
     for index, entry in steps.activations.items():
-        seen.setdefault(entry.kind, []).append(index)
-    for layers in seen.values():
-        yield from _activation(steps.activations[layers[0]], layers)
+        seen.setdefault(entry, []).append(index)
+    for entry, layers in seen.items():
+        chosen = steps.layers[layers[0]].activation.kind
+        yield from _activation(entry, spec.activations[chosen], layers)
     yield from _cost(steps.cost, plan)
+    for penalty in steps.updates.penalties:
+        yield _said("regularizer", penalty)
+    if plan.cost.penalty is not None:
+        total = sentence(f"C + {plan.cost.penalty_formula}")
+        yield Formula("", (*total, Prose(", over all weights, is made small")))
     yield from _optimizer(spec, plan)
     if plan.schedule:
         chosen = spec.hyperparameters.schedule
         yield _said("schedule", SCHEDULES[chosen.kind])
-        said = f", where t counts every {plan.schedule.unit} from 0, T is their number"
-        yield Formula("", (*sentence(f"η → {plan.schedule.formula}"), Prose(said)))
+        yield from _schedule(plan.schedule)
 
 
-def _said(role: str, entry: Entry, more: str = "") -> Paragraph:
+def _said(role: str, entry: Entry, more: str = "") -> Term:
     """Its name, with the description if it is ours: that of a spec is free text."""
     ours = any(
         entry.kind == known.kind and entry.description == known.description
-        for registry in (ACTIVATIONS, COSTS, OPTIMIZERS, SCHEDULES, SCALINGS)
+        for registry in (getattr(operators, name) for name in operators.__all__)
         for known in registry.values()
     )
-    said = f": {entry.description}" if ours else ""
-    return Paragraph((Prose(f"{role} {entry.kind}{more}{said}"),))
+    return Term(f"{role} {entry.kind}{more}", entry.description if ours else "")
 
 
 # ---- Activations -----------------------------------------------------------------------
 
 
-def _activation(entry: Activation, layers: list[int]) -> Iterator[Item]:
-    # Parameters of a kind are part of its name here, as in the code.
-    kind = next((k for k in ACTIVATIONS if ACTIVATIONS[k].function == entry.function), "")
+def _activation(
+    entry: Activation, chosen: Activation, layers: list[int]
+) -> Iterator[Item]:
+    """An entry with its parameters put in; `chosen` is the registry's."""
     more = f" of layer{'s' if len(layers) > 1 else ''} {_listed(layers)}"
-    yield _said("activation", ACTIVATIONS.get(kind, entry), more)
+    yield _said("activation", chosen, more)
     yield Formula("", sentence(f"{entry.symbol}(z) = {entry.formula}"))
     if entry.derivative is None:
         text = f"Jᵀ g = {entry.vjp_formula}, where J = ∂a/∂z of {entry.symbol}"
@@ -91,10 +98,6 @@ def _cost(cost: Cost, plan: Plan) -> Iterator[Item]:
         yield Formula("", (Infix("→", formula("y"), coded), Prose(", beforehand")))
     gradient = Infix("=", formula("∇ₐC"), expression(cost.gradient))
     yield Formula("", (gradient, *_where(cost.beforehand)))
-    if plan.cost.penalty is not None:
-        text = f"C + {plan.cost.penalty_formula}"
-        said = Prose(", over the weights, is what training makes small")
-        yield Formula("", (*sentence(text), said))
 
 
 def _where(body: Body) -> tuple[Prose | Infix, ...]:
@@ -113,7 +116,8 @@ def _where(body: Body) -> tuple[Prose | Infix, ...]:
 
 def _optimizer(spec: NetworkSpec, plan: Plan) -> Iterator[Item]:
     entry = OPTIMIZERS[spec.hyperparameters.optimizer.kind]
-    yield _said("optimizer", entry, f" ({entry.source})")
+    yield _said("optimizer", entry)
+    yield Paragraph((Prose(f"Source: {entry.source}."),))
     yield Formula("", sentence(plan.update_formula))
     if plan.update_function:
         for text in plan.update_function.formulas:
@@ -123,6 +127,16 @@ def _optimizer(spec: NetworkSpec, plan: Plan) -> Iterator[Item]:
             yield Paragraph((*sentence(note[0].lower() + note[1:]), Prose(".")))
     for name, value in plan.scalars:
         yield Formula("", (_scalar(name, value), Prose(", once a step")))
+
+
+def _schedule(schedule: Schedule) -> Iterator[Item]:
+    unit = schedule.unit
+    counted = f", where t counts every {unit} from 0 and T is their number"
+    said = Prose(counted if schedule.reads & {"t", "total"} else "")
+    yield Formula("", (*sentence(f"η → {schedule.formula}"), said))
+    if schedule.warms_up:
+        text = f"Before that, over the first {unit}s, the rate rises in equal parts."
+        yield Paragraph((Prose(text),))
 
 
 def _scalar(name: str, value: Expr) -> Infix:

@@ -23,7 +23,8 @@ from bpcompile.explaining.algebra import (
 from bpcompile.explaining.document import Formula, Item, Paragraph
 from bpcompile.explaining.expressions import expression
 from bpcompile.explaining.model import Infix, Node, Prose
-from bpcompile.explaining.notation import formula, sentence
+from bpcompile.explaining.notation import formula
+from bpcompile.explaining.sentences import sentence
 from bpcompile.expr import BOOK, Apply, Expr, Var, spell, substitute
 from bpcompile.lower_forward import superscript
 from bpcompile.operators.entry import Activation, Cost, FusedError, Map, Reduce
@@ -75,7 +76,7 @@ class _Deriving:
         return Infix("=", formula(left), expression(right, self.names))
 
     def _delta(self, value: Expr, reason: str = "") -> Formula:
-        said = (Prose(f",  {reason}"),) if reason else ()
+        said = (Prose(f", {reason}"),) if reason else ()
         return Formula("", (self._equal(f"δ{self.up}", value), *said))
 
     # ---- Neuron by neuron ------------------------------------------------------------
@@ -90,7 +91,7 @@ class _Deriving:
         items.append(self._delta(product, "the one put into the other"))
         together = quotient(product)
         if spell(together.expr, BOOK, {}) != spell(product, BOOK, {}):
-            items.append(self._delta(together.expr, "over one denominator"))
+            items.append(self._delta(together.expr, "in one fraction"))
         left = cancelled(together)
         result = plainly(left.expr)
         if left != together:
@@ -103,7 +104,10 @@ class _Deriving:
         """Jᵀg with ∇ₐC for g, statement by statement."""
         text = f"Jᵀ g = {self.output.vjp_formula}, where J = ∂a/∂z, g = ∇ₐC"
         items: list[Item] = [Formula("", sentence(text))]
-        items += [Formula("", sentence(text)) for text in self.sums.values()]
+        items += [
+            Formula("", (formula(f"{total} = 1"), Prose(f", as {reason}")))
+            for total, reason in self.sums.items()
+        ]
         values: dict[str, Expr] = {"g": plainly(self.cost.gradient)}
         last = self.output.vjp[-1]
         for statement in self.output.vjp:
@@ -136,9 +140,9 @@ def _known_sums(cost: Cost, output: Activation) -> Mapping[str, str]:
     """Why the sums over the neurons are 1 that are, by `algebra`'s names of them."""
     known = {}
     if _adds_up_to_one(output):
-        known[f"{SUM}a"] = f"{SUM}a = 1, as each output is a share of their sum"
+        known[f"{SUM}a"] = "each output is a share of their sum"
     if cost.targets.sums_to_one:
-        known[f"{SUM}y"] = f"{SUM}y = 1, as the targets of an example add up to 1"
+        known[f"{SUM}y"] = "the targets of an example add up to 1"
     return known
 
 

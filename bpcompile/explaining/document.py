@@ -15,6 +15,14 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
+class Term:
+    """What is defined next, with a few words about it, perhaps none."""
+
+    name: str
+    said: str
+
+
+@dataclass(frozen=True)
 class Formula:
     """A formula on a line of its own; `label` is "BP2", or "" behind another one."""
 
@@ -59,7 +67,7 @@ class Output:
     text: str
 
 
-Item = Paragraph | Formula | Beside | Table | Output
+Item = Paragraph | Term | Formula | Beside | Table | Output
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from bpcompile.api import load_spec
 from bpcompile.blocks import split_blocks
-from bpcompile.errors import UserError, nearest
+from bpcompile.errors import UserError, nearest, quote
 from bpcompile.explaining.as_markdown import as_markdown
 from bpcompile.explaining.as_page import as_fragment, as_page
 from bpcompile.explaining.as_tex import as_tex
 from bpcompile.explaining.as_text import as_text
-from bpcompile.explaining.content import CHOICES, Choice, Explained
+from bpcompile.explaining.content import CHOICES, Choice, Explained, equations
 from bpcompile.explaining.document import Document
 from bpcompile.lower import lower
+from bpcompile.picture import svg
 from bpcompile.plan import Plan
 from bpcompile.render import Renderer
 from bpcompile.spec import NetworkSpec
@@ -85,7 +86,7 @@ def explain(
             f"{plan.name}, explained",
             made.language,
             explained.sections(),
-            _picture(found) if choice.is_all else "",
+            svg(plan) if choice.is_all else "",
         )
     )
 
@@ -95,19 +96,21 @@ def chosen(plan: Plan, layer: int | None, equation: str | None) -> Choice:
     if equation is not None and equation not in CHOICES:
         meant = nearest(equation, CHOICES)
         guess = f'; did you mean "{meant}"?' if meant else ""
-        some = ", ".join(CHOICES)
-        raise UserError(f'no equation "{equation}"{guess} (one of: {some})')
+        known = ", ".join(CHOICES)
+        raise UserError(f"no equation {quote(equation)}{guess} (one of: {known})")
     if layer is not None and not 1 <= layer <= plan.depth:
         raise UserError(f"no layer {layer}: {plan.name} has layers 1 to {plan.depth}")
-    layers = [block.layer for block in plan.backward for s in block.steps
-              if s.equation == equation]
-    if equation is not None and not layers: ...
+    if equation is not None:
+        have = [k for k in range(1, plan.depth + 1) if equation in equations(plan, k)]
+        if layer is not None and layer not in have:
+            known = ", ".join(equations(plan, layer))
+            raise UserError(f"layer {layer} has no {equation} (it has: {known})")
+        if not have:
+            raise UserError(f"no layer has {equation}: {plan.name} has none between")
     return Choice(layer, equation)
 
 
 def _worked(spec: NetworkSpec) -> str:
-    return ""
+    from bpcompile.explaining.numbers import worked_example
 
-
-def _picture(spec: NetworkSpec) -> str:
-    return ""
+    return str(worked_example(spec))

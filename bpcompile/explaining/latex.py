@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from bpcompile.explaining.model import (
     Bars,
@@ -98,8 +99,10 @@ def latex(node: Node) -> str:
             return f"{latex(left)} {_SIGNS.get(sign, sign)} {latex(right)}"
         case Fraction(over, under, _):
             return rf"\frac{{{latex(bare(over))}}}{{{latex(bare(under))}}}"
+        case Prefix("-", of, _):
+            return f"-{latex(fraction(of))}"
         case Prefix(sign, of, _):
-            return f"{_prefix(sign)} {latex(of)}" if sign != "-" else f"-{latex(of)}"
+            return f"{_prefix(sign)} {latex(of)}"
         case Sized(of, rows, columns):
             return rf"\underset{{{rows} \times {columns}}}{{{latex(of)}}}"
     return _enclosed(node)
@@ -129,15 +132,23 @@ def _enclosed(node: Node) -> str:
 
 def _row(items: tuple[Node, ...], tight: bool) -> str:
     made = latex(items[0])
-    for before, item in zip(items, items[1:], strict=False):
+    for before, item in pairwise(items):
         words = isinstance(before, Word) or isinstance(item, Word)
-        made += (r"\ " if words else "" if tight else r"\,") + " " + latex(item)
+        sizes = isinstance(before, Sized) or isinstance(item, Sized)
+        gap = r"\ " if words else r"\;" if sizes else "" if tight else r"\,"
+        made += f"{gap} {latex(item)}"
     return made
 
 
 def bare(node: Node) -> Node:
     """Without the brackets that a fraction, a root or a choice makes needless."""
     return node.of if isinstance(node, Brackets) else node
+
+
+def fraction(node: Node) -> Node:
+    """A fraction without the brackets around it, which its bar makes needless."""
+    inner = bare(node)
+    return inner if isinstance(inner, Fraction) else node
 
 
 def _symbol(name: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from xml.etree.ElementTree import Element, tostring
 
-from bpcompile.explaining.latex import bare
+from bpcompile.explaining.latex import bare, fraction
 from bpcompile.explaining.model import (
     Bars,
     Brackets,
@@ -27,7 +28,7 @@ from bpcompile.explaining.model import (
 )
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
-_SIGNS = {"-": "−", "*": "·", "~": "∼"}
+_SIGNS = {"-": "−", "*": "·", "~": "∼", "Σ": "∑", "Π": "∏"}
 
 
 def mathml(node: Node, display: bool = False) -> str:
@@ -70,6 +71,8 @@ def _tree(node: Node) -> Element:
             return _element("mrow", _tree(left), _sign(sign), _tree(right))
         case Fraction(over, under, _):
             return _element("mfrac", _tree(bare(over)), _tree(bare(under)))
+        case Prefix("-", of, _):
+            return _element("mrow", *_prefix("-"), _tree(fraction(of)))
         case Prefix(sign, of, _):
             return _element("mrow", *_prefix(sign), _tree(of))
         case Sized(of, rows, columns):
@@ -100,16 +103,18 @@ def _enclosed(node: Node) -> Element:
 
 
 def _fenced(signs: str, *parts: Element) -> Element:
-    left = _sign(signs[0], form="prefix", stretchy="true")
-    right = _sign(signs[1], form="postfix", stretchy="true")
+    spaces = {"lspace": "0", "rspace": "0", "stretchy": "true"}
+    left = _sign(signs[0], form="prefix", **spaces)
+    right = _sign(signs[1], form="postfix", **spaces)
     return _element("mrow", left, *parts, right)
 
 
 def _row(items: tuple[Node, ...], tight: bool) -> Element:
     made = [_tree(items[0])]
-    for before, item in zip(items, items[1:], strict=False):
+    for before, item in pairwise(items):
         words = isinstance(before, Word) or isinstance(item, Word)
-        width = "0.4em" if words else "0.17em"
+        sizes = isinstance(before, Sized) or isinstance(item, Sized)
+        width = "0.5em" if words or sizes else "0.17em"
         made += [] if tight else [_element("mspace", width=width)]
         made.append(_tree(item))
     return _element("mrow", *made)

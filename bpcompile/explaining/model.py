@@ -161,12 +161,14 @@ class Prose:
 Sentence = tuple[Prose | Node, ...]
 
 
-def displayed(sentence: Sentence) -> tuple[Node | None, Sentence]:
-    """The formula that a sentence begins with, and the rest without its comma."""
-    if not sentence or isinstance(sentence[0], Prose):
-        return None, sentence
-    first, *rest = sentence
-    if rest and isinstance(rest[0], Prose):
-        begun = rest[0].text.lstrip(",;: ")
-        rest = [Prose(begun), *rest[1:]] if begun else rest[1:]
-    return first, tuple(rest)
+def displayed(sentence: Sentence) -> tuple[tuple[Node, ...], Sentence]:
+    """The formulas that a sentence begins with, and the rest without its comma."""
+    shown: list[Node] = []
+    rest = list(sentence)
+    while rest and isinstance(first := rest[0], Node):
+        shown.append(first)
+        rest = rest[1:]
+        if rest and isinstance(after := rest[0], Prose):
+            begun = after.text.lstrip(",;: ")
+            rest = [Prose(begun), *rest[1:]] if begun else rest[1:]
+    return tuple(shown), tuple(rest)

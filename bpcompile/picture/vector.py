@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from bpcompile.errors import printable
+from bpcompile.pages import page_template
 from bpcompile.picture.layout import BOX, RADIUS, layout
 from bpcompile.picture.network import MOST_LAYERS, network
 
@@ -30,7 +28,7 @@ def svg(
     ground. It ends with a line feed.
     """
     drawn = network(source, marked, most_layers)
-    return _template().render(
+    return page_template("network.svg.jinja").render(
         network=drawn,
         picture=layout(drawn),
         # XML has no way to write most control characters.
@@ -38,16 +36,3 @@ def svg(
         radius=RADIUS,
         box=BOX,
     )
-
-
-@cache
-def _template() -> Template:
-    made = Environment(
-        loader=PackageLoader("bpcompile", "pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return made.get_template("network.svg.jinja")

@@ -1,0 +1,126 @@
+"""`bpcompile explain`: its options, its formats, where the result goes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bpcompile.errors import UserError, nearest, printable, quote
+from bpcompile.explaining.content import CHOICES
+from bpcompile.explaining.explanation import Explanation, explain
+from bpcompile.output import write_outputs
+from bpcompile.picture import dot, mermaid, svg
+from bpcompile.spec import NetworkSpec
+from bpcompile.streams import complain, result
+
+TEXT = "text"
+FORMATS: Mapping[str, Callable[[Explanation], str]] = {
+    TEXT: Explanation.text,
+    "md": Explanation.markdown,
+    "tex": Explanation.tex,
+    "html": Explanation.html,
+}
+PICTURES: Mapping[str, Callable[[NetworkSpec], str]] = {
+    "svg": svg,
+    "mermaid": mermaid,
+    "dot": dot,
+}
+#: How the files of all formats begin: such a file may be written over.
+_OURS = re.compile(
+    r"(# )?[A-Za-z]\w*, explained\n|% \w+, explained by bpcompile\n|<svg [^>]*bp-network"
+    r'|<!DOCTYPE html>\n(.*\n){3}<meta name="generator" content="bpcompile explain">'
+    r"|(flowchart|graph|digraph) "
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `explain`."""
+    parser.description = (
+        "The equations of a network, layer by layer, with this network's sizes, "
+        "operators and generated code; or its picture."
+    )
+    known = ", ".join((*FORMATS, *PICTURES))
+    parser.add_argument("spec", metavar="SPEC", help='JSON or TOML, "-" for stdin')
+    parser.add_argument(
+        "-f", dest="format", default=TEXT, help=f"{known}; default: {TEXT}"
+    )
+    parser.add_argument(
+        "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
+    )
+    parser.add_argument("-t", dest="target", metavar="TARGET", help="of the code")
+    parser.add_argument(
+        "--numbers", action="store_true", help="with an example worked through"
+    )
+    parser.add_argument("--layer", metavar="N", help="this layer alone, from 1")
+    parser.add_argument(
+        "--equation", metavar="NAME", help=f"this one alone: {', '.join(CHOICES)}"
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help="change the spec, as in hyperparameters.learning_rate=0.1",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace a file that is not ours"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain and write; the exit code is 0."""
+    from bpcompile.api import load_spec_with_warnings
+
+    _refuse_wrong(options)
+    spec, warnings = load_spec_with_warnings(options.spec, options.overrides)
+    for warning in warnings:
+        complain(warning)
+    if options.format in PICTURES:
+        text = PICTURES[options.format](spec)
+    else:
+        layer = None if options.layer is None else int(options.layer)
+        explanation = explain(
+            spec,
+            options.target,
+            layer=layer,
+            equation=options.equation,
+            numbers=options.numbers,
+        )
+        text = FORMATS[options.format](explanation)
+    _write(text, options)
+    return 0
+
+
+def _refuse_wrong(options: argparse.Namespace) -> None:
+    known = (*FORMATS, *PICTURES)
+    if options.format not in known:
+        meant = nearest(options.format, known)
+        guess = f'; did you mean "{meant}"?' if meant else ""
+        raise UserError(
+            f"no format {quote(options.format)}{guess} (one of: {', '.join(known)})"
+        )
+    if options.layer is not None and not re.fullmatch(r"\d{1,9}", options.layer):
+        raise UserError(f"--layer takes a number from 1, got {quote(options.layer)}")
+    if options.format in PICTURES:
+        given = {
+            "--numbers": options.numbers,
+            "--layer": options.layer,
+            "--equation": options.equation,
+            "-t": options.target,
+        }
+        for name in (name for name, value in given.items() if value):
+            raise UserError(f"{name} goes with text, not with -f {options.format}")
+
+
+def _write(text: str, options: argparse.Namespace) -> None:
+    if options.output == "-":
+        result(text)
+        return
+    path = Path(options.output)
+    if path.exists() and os.path.exists(options.spec) and path.samefile(options.spec):
+        raise UserError(f"{printable(str(path))}: input and output are the same file")
+    write_outputs({path: text}, options.force)
