@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from bpcompile.compare.difference import Difference
     from bpcompile.errors import SpecError, SpecErrors, UserError
     from bpcompile.explaining.explanation import Explanation, explain
+    from bpcompile.explaining.numbers import WorkedExample, worked_example
     from bpcompile.lower import lower
     from bpcompile.plan import Plan
     from bpcompile.render import SourceFile, render
     from bpcompile.spec import NetworkSpec
+    from bpcompile.summary import Summary, summarize
     from bpcompile.target import Target, load_target
 
 __version__ = "0.1.0"
@@ -34,8 +36,10 @@ __all__ = [
     "SourceFile",
     "SpecError",
     "SpecErrors",
+    "Summary",
     "Target",
     "UserError",
+    "WorkedExample",
     "__version__",
     "compile_spec",
     "diff",
@@ -44,6 +48,8 @@ __all__ = [
     "load_target",
     "lower",
     "render",
+    "summarize",
+    "worked_example",
 ]
 
 _HOMES = {
@@ -54,8 +60,10 @@ _HOMES = {
     "SourceFile": "render",
     "SpecError": "errors",
     "SpecErrors": "errors",
+    "Summary": "summary",
     "Target": "target",
     "UserError": "errors",
+    "WorkedExample": "explaining.numbers",
     "compile_spec": "api",
     "diff": "compare.comparison",
     "explain": "explaining.explanation",
@@ -63,6 +71,8 @@ _HOMES = {
     "load_target": "target",
     "lower": "lower",
     "render": "render",
+    "summarize": "summary",
+    "worked_example": "explaining.numbers",
 }
 
 

@@ -102,7 +102,7 @@ def test_exclusive_or_by_fractions_from_its_printed_inputs() -> None:
     same("a³₁", a3)
     with mpmath.workdps(60):
         cost = -mpmath.log(1 - mpmath.mpf(a3.numerator) / a3.denominator)
-        same("C", Fraction(int(cost * 10**50), 10**50))
+        same("cost", Fraction(int(cost * 10**50), 10**50))
     same("δ³₁", delta3)
     same("∂C/∂b³₁", delta3)
     same("b³₁", b3 - eta * delta3, 1)
@@ -233,7 +233,7 @@ def test_numbers_are_those_of_the_generated_module(name: str) -> None:
     example = worked_example(spec)
     network = module_of(spec).Network(dtype="float64")
     x, y = (np.array([given(example, name)], float) for name in ("x₁", "y₁"))
-    for parameter, array in network.parameters.items():
+    for array in network.parameters.values():
         array[...] = np.round(array, 2)
     network.update_mini_batch(x, y, n=TRAINING_SET)
     new = {

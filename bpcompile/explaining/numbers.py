@@ -13,7 +13,8 @@ from bpcompile.check import sample_data
 from bpcompile.errors import UserError
 from bpcompile.explaining.arithmetic import DIGITS, SHOWN
 from bpcompile.explaining.computed import TRAINING_SET, Computed, computed
-from bpcompile.explaining.stages import Stage, Walk
+from bpcompile.explaining.stage import Stage
+from bpcompile.explaining.stages import Walk
 from bpcompile.explaining.updates import Update
 from bpcompile.lower import lower
 from bpcompile.operators import SCALINGS

@@ -9,20 +9,28 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from bpcompile.explaining.arithmetic import (
     SHOWN,
     Value,
     at,
     followed,
-    is_short,
     named,
     operand,
     products,
     sum_of,
 )
 from bpcompile.explaining.computed import Computed
+from bpcompile.explaining.stage import (
+    Stage,
+    count,
+    entries,
+    listed,
+    more,
+    results,
+    statements,
+)
 from bpcompile.expr import Var, evaluate
 from bpcompile.operators.entry import Body, Map
 from bpcompile.plan import Plan
@@ -39,37 +47,6 @@ from bpcompile.steps import (
 
 #: Lines on the way to numbers, which are the generator's result.
 Pieces: TypeAlias = Generator[Value, None, Sequence[float]]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One formula with its numbers.
-
-    part       "given", "feedforward", "backpropagation" or "update"
-    layer      0 where it is of none
-    equation   "BP1" to "BP4", or ""
-    formula    in the book's notation
-    more       how many numbers of the last kind are computed, but not shown
-    """
-
-    part: str
-    layer: int
-    equation: str
-    formula: str
-    values: tuple[Value, ...]
-    more: int = 0
-
-    @property
-    def title(self) -> str:
-        """Where it belongs, as a heading."""
-        alone = self.part == "given" or not self.layer
-        words = [] if alone else [f"layer {self.layer}"]
-        return ", ".join([*words, self.part]).capitalize()
-
-    @property
-    def label(self) -> str:
-        """The formula behind the name of its equation."""
-        return f"{self.equation}  {self.formula}" if self.equation else self.formula
 
 
 @dataclass(frozen=True)
@@ -93,10 +70,9 @@ class Walk:
 
     def _stage(self, part: str, step: Step) -> Stage:
         values, size = self._values(step)
-        more = size - min(size, SHOWN)
-        if isinstance(step, WeightGradient):
-            more = size - len(values)
-        return Stage(part, step.layer, step.equation, step.formula, values, more)
+        shown = len(values) if isinstance(step, WeightGradient) else min(size, SHOWN)
+        hidden = size - shown
+        return Stage(part, step.layer, step.equation, step.formula, values, hidden)
 
     def _body(self, function: str) -> Body:
         """What a function of the module computes; nothing at all where it has none."""
@@ -107,25 +83,25 @@ class Walk:
 
     def _given(self) -> Iterator[Stage]:
         numbers, last = self.numbers, self.plan.depth
-        yield _listed("given", 1, "x, the inputs", "x", numbers.x)
-        yield _listed("given", last, "y, the desired outputs", "y", numbers.y)
+        yield listed("given", 1, "x, the inputs", "x", numbers.x)
+        yield listed("given", last, "y, the desired outputs", "y", numbers.y)
         for layer in self.plan.layers:
             for symbol in ("w", "b"):
                 values = numbers.parameters[f"{symbol}{layer.index}"]
                 name = named(symbol, layer.index)
                 shown = tuple(entries(name, values))
-                more = count(values) - len(shown)
+                hidden = count(values) - len(shown)
                 text = f"{name}, the first values, rounded"
-                yield Stage("given", layer.index, "", text, shown, more)
+                yield Stage("given", layer.index, "", text, shown, hidden)
         coded = self.plan.labels.coded
         if coded is not None:
             body = (Map("y", coded),)
-            made = _followed(body, self._labels(), "y", self._target())
+            made = statements(body, self._labels(), "y", self._target())
             values = tuple(replace(value, becomes=True) for value in made)
             text = "y as the cost reads it"
-            yield Stage("given", last, "", text, values, _more(numbers.y))
+            yield Stage("given", last, "", text, values, more(numbers.y))
         if self.plan.scaling is None or self.numbers.scaling is None:
-            yield _listed("feedforward", 1, "a¹ = x", "a¹", numbers.a[1])
+            yield listed("feedforward", 1, "a¹ = x", "a¹", numbers.a[1])
         else:
             yield self._scaled()
 
@@ -138,8 +114,8 @@ class Walk:
                 islice(zip(self.numbers.a[1], columns, strict=True), SHOWN), start=1
             )
         )
-        more = len(self.numbers.x) - len(values)
-        return Stage("feedforward", 1, "", self.plan.scaling.formula, values, more)
+        formula, hidden = self.plan.scaling.formula, more(self.numbers.x)
+        return Stage("feedforward", 1, "", formula, values, hidden)
 
     # ---- Feedforward -----------------------------------------------------------------
 
@@ -161,7 +137,7 @@ class Walk:
             case BiasGradient():
                 name, nabla = named("∂C/∂b", layer), numbers.nabla[f"b{layer}"]
                 sources = [named("δ", layer, j + 1) for j in range(SHOWN)]
-                return tuple(_results(name, nabla, sources)), size
+                return tuple(results(name, nabla, sources)), size
             case WeightGradient():
                 return tuple(self._weight_gradient(layer)), size * len(
                     numbers.kept[layer - 1]
@@ -177,16 +153,16 @@ class Walk:
     def _activated(self, step: Activate) -> Iterator[Value]:
         layer, z = step.layer, self.numbers.z[step.layer]
         body = self._body(step.function)
-        yield from _followed(body, {"z": z}, named("a", layer), self.numbers.a[layer])
+        yield from statements(body, {"z": z}, named("a", layer), self.numbers.a[layer])
 
     def _dropped(self, layer: int) -> Iterator[Value]:
         factors, a = self.numbers.factors[layer], self.numbers.a[layer]
-        yield from _results(named("r", layer), factors)
+        yield from results(named("r", layer), factors)
         texts = [
             f"{operand(r)}·{operand(a_j)}"
             for r, a_j in islice(zip(factors, a, strict=True), SHOWN)
         ]
-        yield from _results(named("kept", layer), self.numbers.kept[layer], texts)
+        yield from results(named("kept", layer), self.numbers.kept[layer], texts)
 
     def _cost(self) -> Stage:
         """C_x, from what lowering found to be the best to compute it from."""
@@ -195,16 +171,15 @@ class Walk:
         inputs = {cost.reads: held[last], "y": self._target()}
         body = self._body(cost.function)
         terms = list(followed(body, inputs))[-1].values
-        values = list(_followed(body, inputs, "C", terms))
+        values = list(statements(body, inputs, "cost", terms))
         text = sum_of(terms)
         if len(terms) == 1:
             text = values.pop().arithmetic
-        total = Value("C", self.numbers.cost, text)
-        formula = f"C = {cost.formula}"
+        total = Value("cost", self.numbers.cost, text)
+        formula = f"C = {cost.formula}, the cost"
         if cost.reads == "z":
             formula += ", from z: nothing cancels"
-        more = len(terms) - min(len(terms), SHOWN)
-        return Stage("feedforward", last, "", formula, (*values, total), more)
+        return Stage("feedforward", last, "", formula, (*values, total), more(terms))
 
     # ---- Backpropagation -------------------------------------------------------------
 
@@ -225,12 +200,12 @@ class Walk:
         if step.through:
             whole = [evaluate(step.value, at(held, j)).real for j in range(len(result))]
             inputs = {**held, "g": whole}
-            yield from _followed((Map("g", step.value),), held, "g", whole)
-            yield from _followed(
+            yield from statements((Map("g", step.value),), held, "g", whole)
+            yield from statements(
                 self._body(step.through.function), inputs, delta, result
             )
         else:
-            yield from _followed((Map("delta", step.whole),), held, delta, result)
+            yield from statements((Map("delta", step.whole),), held, delta, result)
 
     def _target(self) -> Sequence[float]:
         """y as what reads it has it."""
@@ -259,7 +234,7 @@ class Walk:
         total = [sum(a * b for a, b in zip(c, delta, strict=True)) for c in columns]
         name = f"(({named('w', layer + 1)})ᵀ {named('δ', layer + 1)})"
         texts = [products(column, delta) for column in columns[:SHOWN]]
-        yield from _results(name, total, texts)
+        yield from results(name, total, texts)
         return total
 
     def _called(
@@ -269,13 +244,13 @@ class Walk:
         body = self._body(call.function)
         inputs = {variable: held[variable] for variable in call.reads}
         values = list(followed(body, inputs))[-1].values
-        yield from _followed(body, inputs, name, values)
+        yield from statements(body, inputs, name, values)
         return values
 
     def _weighed(self, layer: int) -> Iterator[Value]:
         weight, error = self.numbers.weight, self.numbers.error
         texts = [f"{operand(weight)}·{operand(e)}" for e in error[:SHOWN]]
-        values = _results(named("δ", layer), self.numbers.delta[layer], texts)
+        values = results(named("δ", layer), self.numbers.delta[layer], texts)
         yield from (replace(value, becomes=True) for value in values)
 
     def _weight_gradient(self, layer: int) -> Iterator[Value]:
@@ -287,64 +262,3 @@ class Walk:
             for a_k in below[:SHOWN]
         ]
         return entries(named("∂C/∂w", layer), nabla, texts)
-
-
-# ---- Values --------------------------------------------------------------------------
-
-
-def _more(values: Sequence[float]) -> int:
-    return max(0, len(values) - SHOWN)
-
-
-def _listed(
-    part: str, layer: int, formula: str, name: str, values: Sequence[float]
-) -> Stage:
-    """Numbers that nothing is done to."""
-    return Stage(part, layer, "", formula, tuple(_results(name, values)), _more(values))
-
-
-def _results(
-    name: str, values: Sequence[float], texts: Sequence[str] = ()
-) -> Iterator[Value]:
-    """The first numbers of a vector, each with its arithmetic if there is any."""
-    for j, value in enumerate(values[:SHOWN]):
-        yield Value(name + named("", 0, j + 1), value, texts[j] if texts else "")
-
-
-def count(values: Any) -> int:
-    """How many numbers a weight's rows or a bias have."""
-    return sum(len(v) if hasattr(v, "__len__") else 1 for v in values)
-
-
-def entries(name: str, values: Any, texts: Sequence[str] = ()) -> Iterator[Value]:
-    """The first entries of the first rows of a weight, or the first of a bias."""
-    if not hasattr(values[0], "__len__"):
-        yield from _results(name, values, texts)
-        return
-    places = ((j, k) for j in range(len(values)) for k in range(len(values[0])))
-    shown = [(j, k) for j, k in places if j < SHOWN and k < SHOWN]
-    for number, (j, k) in enumerate(shown):
-        text = texts[number] if texts else ""
-        yield Value(name + named("", 0, j + 1, k + 1), values[j][k], text)
-
-
-def _followed(
-    body: Body,
-    inputs: Mapping[str, Sequence[float] | float],
-    name: str,
-    values: Sequence[float],
-) -> Iterator[Value]:
-    """The statements of a body; the last one's target is `name`, and `values` its.
-
-    Of a long body nothing but these.
-    """
-    if not is_short(body):
-        yield from _results(name, values)
-        return
-    *before, last = followed(body, inputs)
-    for result in before:
-        if result.reduces:
-            yield Value(result.target, result.values[0], result.arithmetic[0])
-        else:
-            yield from _results(result.target, result.values, result.arithmetic)
-    yield from _results(name, values, last.arithmetic)

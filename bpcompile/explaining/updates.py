@@ -18,7 +18,7 @@ from bpcompile.explaining.arithmetic import (
     sum_of,
 )
 from bpcompile.explaining.computed import TRAINING_SET, Computed
-from bpcompile.explaining.stages import Stage, count, entries
+from bpcompile.explaining.stage import Stage, count, entries
 from bpcompile.expr import evaluate, variables
 from bpcompile.operators.entry import Body
 from bpcompile.plan import Plan

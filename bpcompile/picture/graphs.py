@@ -49,12 +49,12 @@ def mermaid(
         f"    accTitle: {drawn.title}",
         f"    accDescr: {drawn.description}",
         *(f"    {_name(c)}[{_quoted(c.title, *_boxed(c))}]" for c in drawn.columns),
-        f"    C([{_quoted('cost', drawn.cost)}])",
+        f"    cost([{_quoted('cost', drawn.cost)}])",
         *(
             f"    {_name(below)} {_arrow(above)} {_name(above)}"
             for below, above in pairwise(drawn.columns)
         ),
-        f"    {_name(drawn.columns[-1])} --> C",
+        f"    {_name(drawn.columns[-1])} --> cost",
     ]
     if emphasised := [_name(c) for c in drawn.columns if _is_marked(c)]:
         lines += [
@@ -74,7 +74,7 @@ def dot(
     The arguments are those of `svg`. It ends with a line feed.
     """
     drawn = network(source, marked, most_layers)
-    groups = [*map(_nodes, drawn.columns), {"C": "cost"}]
+    groups = [*map(_nodes, drawn.columns), {"cost": "cost"}]
     labels = [*map(_label, drawn.columns), ("cost", drawn.cost)]
     lines = [f'digraph "{drawn.name}" {{', _HEAD]
     for number, (nodes, label) in enumerate(zip(groups, labels, strict=True), start=1):

@@ -86,7 +86,6 @@ def layout(network: Network) -> Picture:
         for x, held in zip(centres, captions, strict=True)
         for line, text in enumerate(held)
     ]
-    texts += [Text(cost[0], middle + 5, "sign", "C")]
     return Picture(
         width=max(centres[-1] + _reach(captions[-1]), _heading(network)) + _MARGIN,
         height=top + max(map(len, captions)) * _LINE,
