@@ -10,9 +10,19 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from hypothesis import given, settings
 from random_specs import minimal, outputs_for, repeatable, specs
-from support import EVERY_TARGET, ROOT, SPECS, bpcompile, run, spec_of, text_of
+from support import (
+    EVERY_TARGET,
+    ROOT,
+    SPECS,
+    bpcompile,
+    renderer,
+    run,
+    spec_of,
+    text_of,
+)
 
 from bpcompile import UserError, explain, load_spec, lower
+from bpcompile.explaining import explanation
 from bpcompile.explaining.content import CHOICES, equations
 from bpcompile.explaining.document import Beside, Code, Formula
 from bpcompile.explaining.plain import sentence_text
@@ -31,17 +41,23 @@ GOLDENS = ROOT / "tests" / "goldens" / "explain"
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 
 
+@pytest.fixture(autouse=True)
+def compiled_once(monkeypatch):
+    """Templates, by far the most of the time, are compiled once for all tests."""
+    monkeypatch.setattr(explanation, "Renderer", lambda target: renderer(target.name))
+
+
 @functools.cache
 def explained(path, target=None, **chosen):
     """Made once: every test reads another format or part of it."""
     return explain(path, target, **chosen)
 
 
-def shown(explanation):
+def shown(found):
     """Every (layer, equation) that has formulas, with its item."""
     return [
         (section.layer, item.equation, item)
-        for section in explanation.document.sections
+        for section in found.document.sections
         for item in section.items
         if isinstance(item, Beside)
     ]
@@ -93,6 +109,16 @@ def test_every_equation_stands_beside_its_own_lines_of_the_module(name, target):
 def test_text_is_what_it_was(name, golden):
     found = explained(SPECS / f"{name}.json", numbers=True)
     golden(GOLDENS / f"{name}.txt", found.text())
+
+
+def test_the_equation_of_the_docs_is_the_one_of_the_gallery():
+    page = (ROOT / "docs" / "explain.md").read_text("utf-8")
+    excerpt = re.search(
+        r"^    BP2  .*?(?=^          \.\.\.$)", page, re.MULTILINE | re.DOTALL
+    )
+    assert excerpt
+    lines = [line.removeprefix("    ") for line in excerpt[0].split("\n")]
+    assert "\n".join(lines) in explained(SPECS / "xor.json").text()
 
 
 def test_text_is_80_columns_wide_but_for_lines_of_code():
@@ -376,7 +402,7 @@ def test_numbers_follow_the_choice():
     found = explain(SPECS / "xor.json", equation="BP3", numbers=True)
     *_, worked = found.document.sections
     labels = {item.label for item in worked.items if isinstance(item, Formula)}
-    assert labels == {"given", "BP3"}
+    assert labels == {"BP3"}
     text = " ".join(
         sentence_text(line)
         for item in worked.items

@@ -16,8 +16,8 @@ from bpcompile.explaining.document import (
     Term,
     Values,
 )
-from bpcompile.explaining.latex import latex
-from bpcompile.explaining.model import Prose, Sentence, displayed
+from bpcompile.explaining.latex import latex, shown
+from bpcompile.explaining.model import Prose, Sentence, displayed, remark
 
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>$|#~]")
 
@@ -57,16 +57,18 @@ def _lines(item: Item, language: str) -> Iterator[str]:
 
 def _formula(formula: Formula) -> Iterator[str]:
     """The first formula displayed, what follows it as a paragraph."""
-    shown, rest = displayed(formula.sentence)
-    label = formula.label
-    if label and not shown:
-        yield from (f"**{label}**", "")
-    for place, node in enumerate(shown):
-        tag = rf" \tag{{{label}}}" if label and place == 0 else ""
+    nodes, rest = displayed(formula.sentence)
+    beside = remark(rest) if nodes else ""
+    if formula.label and not nodes:
+        yield from (f"**{formula.label}**", "")
+    for place, node in enumerate(nodes):
+        label = formula.label if place == 0 else ""
+        last = place == len(nodes) - 1
         yield from ([""] if place else [])
-        yield from ("$$", latex(node) + tag, "$$")
-    if rest:
-        yield from ("", _words(rest))
+        yield from ("$$", shown(node, label, beside if last else ""), "$$")
+    if rest and not beside:
+        yield from ([""] if nodes else [])
+        yield _words(rest)
 
 
 def _words(sentence: Sentence) -> str:

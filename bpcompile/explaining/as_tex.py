@@ -15,8 +15,8 @@ from bpcompile.explaining.document import (
     Term,
     Values,
 )
-from bpcompile.explaining.latex import LETTERS, escaped, latex
-from bpcompile.explaining.model import Prose, Sentence, displayed
+from bpcompile.explaining.latex import LETTERS, escaped, latex, shown
+from bpcompile.explaining.model import Prose, Sentence, displayed, remark
 
 #: Signs in words and in code; the letters are those of formulas.
 _SIGNS = {
@@ -43,7 +43,7 @@ _SIGNS = {
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[utf8]{inputenc}
 \usepackage[a4paper,margin=25mm]{geometry}
-\usepackage{amsmath,amssymb,newunicodechar}
+\usepackage{amsmath,amssymb,longtable,newunicodechar}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{6pt}
 \sloppy
@@ -89,9 +89,9 @@ def _lines(item: Item) -> Iterator[str]:
         case Table(head, rows, words):
             columns = "l" * words + "r" * (len(head) - words)
             # Of many layers it goes on over the pages.
-            yield from ("", rf"{{\footnotesize\begin{{tabular}}{{{columns}}}")
+            yield from ("", rf"{{\footnotesize\begin{{longtable}}[l]{{{columns}}}")
             yield from (_cells(head) + r"\hline", *map(_cells, rows))
-            yield r"\end{tabular}\par}"
+            yield r"\end{longtable}}"
         case Values(lines):
             yield ""
             yield from (rf"\quad {_words(line)}\par" for line in lines)
@@ -102,13 +102,15 @@ def _verbatim(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _formula(formula: Formula) -> Iterator[str]:
-    shown, rest = displayed(formula.sentence)
-    if formula.label and not shown:
+    nodes, rest = displayed(formula.sentence)
+    beside = remark(rest) if nodes else ""
+    if formula.label and not nodes:
         yield from ("", rf"\textbf{{{formula.label}}}")
-    for place, node in enumerate(shown):
-        tag = rf" \tag*{{{formula.label}}}" if formula.label and place == 0 else ""
-        yield rf"\[ {latex(node)}{tag} \]"
-    if rest:
+    for place, node in enumerate(nodes):
+        label = formula.label if place == 0 else ""
+        last = place == len(nodes) - 1
+        yield rf"\[ {shown(node, label, beside if last else '')} \]"
+    if rest and not beside:
         yield _words(rest)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from bpcompile.explaining.arithmetic import Value
 from bpcompile.explaining.document import Formula, Item, Paragraph, Section, Values
-from bpcompile.explaining.model import Prose, Sentence
+from bpcompile.explaining.model import Infix, Prose, Sentence
 from bpcompile.explaining.notation import NotationError, formula
 from bpcompile.explaining.numbers import WorkedExample
 from bpcompile.explaining.sentences import sentence
@@ -19,9 +19,16 @@ def example(worked: WorkedExample, takes: Callable[[int, str], bool]) -> Section
         equation = stage.equation or stage.part
         is_chosen = stage.part == "given" or takes(stage.layer, equation)
         if is_chosen:
-            items.append(Formula(equation, sentence(stage.formula)))
+            items.append(_heading(equation, sentence(stage.formula)))
             items.append(Values(tuple(_lines(stage.values, stage.more))))
     return Section("Worked example", "numbers", tuple(items))
+
+
+def _heading(equation: str, said: Sentence) -> Item:
+    """A formula, or words such as "the new w²"."""
+    if isinstance(said[0], Infix):
+        return Formula(equation, said)
+    return Paragraph((Prose(f"{equation}: "), *said))
 
 
 def _lines(values: tuple[Value, ...], more: int) -> Iterator[Sentence]:

@@ -110,6 +110,13 @@ def latex(node: Node) -> str:
     return _enclosed(node)
 
 
+def shown(node: Node, label: str, beside: str) -> str:
+    """A displayed formula with its label and a few words behind it, perhaps none."""
+    words = rf" \quad \text{{{escaped(beside)}}}" if beside else ""
+    tag = rf" \tag*{{{label}}}" if label else ""
+    return latex(node) + words + tag
+
+
 def _enclosed(node: Node) -> str:
     """What stands between signs, and factors side by side."""
     match node:

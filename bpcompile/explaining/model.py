@@ -161,6 +161,18 @@ class Prose:
 Sentence = tuple[Prose | Node, ...]
 
 
+#: Longer words stand below the formula that they follow.
+_MOST_BESIDE = 48
+
+
+def remark(rest: Sentence) -> str:
+    """What follows a displayed formula, if it is few words: they stand beside it."""
+    match rest:
+        case (Prose(words),) if len(words) <= _MOST_BESIDE:
+            return words
+    return ""
+
+
 def displayed(sentence: Sentence) -> tuple[tuple[Node, ...], Sentence]:
     """The formulas that a sentence begins with, and the rest without its comma."""
     shown: list[Node] = []

@@ -93,7 +93,8 @@ def _notation(plan: Plan) -> Iterator[Paragraph | Formula]:
     yield Formula("", (example,))
     more = (
         "adds the column of biases to every column. ⊙ is the product entry by entry, "
-        "ᵀ the transpose, δ the error ∂C/∂z; Σ of gradients runs over the mini-batch. "
+        "ᵀ the transpose, [a > 0] is 1 where that holds, else 0. δ is the error ∂C/∂z; "
+        "Σ of gradients runs over the mini-batch. "
         "Feedforward goes from layer 2 up to the last; BP1 begins there, and BP2 to "
         "BP4 go back down."
     )
