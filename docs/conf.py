@@ -23,6 +23,9 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings", "gallery_pages"]
 exclude_patterns = ["examples"]
 
+# Blocks without a language are commands and what they print.
+highlight_language = "text"
+
 html_theme = "furo"
 html_title = f"bpcompile {__version__}"
 html_static_path = ["static"]
