@@ -4,7 +4,7 @@ EXTRAS ?= test
 BIN := .venv/bin
 DEMO := build/demo
 
-.PHONY: demo test lint goldens docs bench bench-languages tools reproduce clean
+.PHONY: demo test lint goldens docs site bench bench-languages tools reproduce clean
 
 demo: .venv/demo
 	@mkdir -p $(DEMO)
@@ -26,6 +26,10 @@ goldens: .venv/$(EXTRAS)
 
 docs: .venv/$(EXTRAS)
 	$(BIN)/python docs/make.py
+
+# The documentation site, in build/site/html; what its gallery trains is kept beside it.
+site: .venv/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/site/doctrees docs build/site/html
 
 bench: .venv/bench
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python bench/steps.py

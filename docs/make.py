@@ -1,4 +1,4 @@
-"""Writes docs/spec.md and docs/plots/ anew: `python docs/make.py`.
+"""Writes docs/spec.md, docs/plots/ and code within pages anew: `python docs/make.py`.
 
 The prose is in spec.jinja; keys and limits come from the JSON Schema, operators from
 their entries. A test compares what stands here with what this would write.
@@ -19,6 +19,7 @@ def outputs() -> dict[Path, str]:
     # The other files of this folder are not a package.
     sys.path.insert(0, str(HERE))
     try:
+        from excerpts import pages
         from plots import plots
         from tables import Tables
     finally:
@@ -34,7 +35,7 @@ def outputs() -> dict[Path, str]:
     )
     page = environment.get_template("spec.jinja").render(tables=Tables(tuple(charts)))
     drawn = {HERE / "plots" / f"{n}.svg": chart.svg() for n, chart in charts.items()}
-    return {HERE / "spec.md": page, **drawn}
+    return {HERE / "spec.md": page, **dict(pages(HERE)), **drawn}
 
 
 def main() -> None:

@@ -33,11 +33,16 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart, through points sorted by x."""
+    """One line of a chart, through points sorted by x.
+
+    joined  measurements, which may leap from one to the next; else a leap is a jump of
+            the function
+    """
 
     label: str
     points: Points
     dashed: bool = False
+    joined: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,8 @@ def _legend(curves: Sequence[Curve]) -> Iterator[str]:
 
 def _line(frame: _Frame, curve: Curve, index: int) -> Iterator[str]:
     low, high = frame.y
-    for piece in _pieces(curve.points, JUMP * (high - low)):
+    jump = math.inf if curve.joined else JUMP * (high - low)
+    for piece in _pieces(curve.points, jump):
         # A value far outside would be no good number for a reader of the file.
         limited = [(x, min(max(y, 2 * low - high), 2 * high - low)) for x, y in piece]
         steps = (
@@ -148,7 +154,7 @@ def _line(frame: _Frame, curve: Curve, index: int) -> Iterator[str]:
 
 def _pieces(points: Points, jump: float) -> Iterator[Points]:
     """The points up to each jump: where a value leaps far more than it did before."""
-    piece = [points[0]]
+    piece = [*points[:1]]
     before = math.inf
     for (_, y), point in pairwise(points):
         leap = abs(point[1] - y)
