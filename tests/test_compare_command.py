@@ -139,6 +139,7 @@ def test_equal_specs_print_nothing_and_exit_with_0(
     assert found == (0, "", "")
 
 
+FOLDER_SAID = "specs: is a directory; -o takes a file"
 MESSAGES: dict[str, tuple[list[str], str]] = {
     "one spec": (
         ["specs/xor.json"],
@@ -177,6 +178,18 @@ MESSAGES: dict[str, tuple[list[str], str]] = {
         "tests/goldens/numpy/xor.py: is a generated file, which has no plan to compare; "
         "give its spec, or compare by --level code",
     ),
+    "target of a file": (
+        ["tests/goldens/numpy/xor.py"] * 2 + ["--level", "code", "-t", "numpy"],
+        "generated files are compared as they are: no -t, no --set",
+    ),
+    "set of a file": (
+        ["tests/goldens/numpy/xor.py", "--level", "code", "--set", "name=x"],
+        "generated files are compared as they are: no -t, no --set",
+    ),
+    "into a folder": (
+        ["specs/xor.json", "specs/deep.json", "-o", "specs"],
+        FOLDER_SAID,
+    ),
     "no such file": (
         ["specs/xor.json", "specs/none.json"],
         "cannot read specs/none.json: no such file",
@@ -199,7 +212,9 @@ def test_report_is_written_and_replaced_and_nothing_else_is(
     for form in ("text", "json", "md", "html"):
         path = tmp_path / f"report.{form}"
         for specs in (pair, pair[::-1], [pair[0], pair[0]], pair):
-            code, out, err = said(capfdbinary, *specs, "-f", form, "-o", str(path))
+            # Without -f the suffix of the file says the format.
+            given = ["-f", form] if specs[0] == specs[1] else []
+            code, out, err = said(capfdbinary, *specs, *given, "-o", str(path))
             assert (code, out, err) == (int(specs[0] != specs[1]), "", "")
             assert path.read_text() == said(capfdbinary, *specs, "-f", form)[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == [

@@ -48,7 +48,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="spec: values; plan: layers and formulas (default); code: a unified diff",
     )
     parser.add_argument(
-        "-f", dest="format", default=TEXT, help=f"{', '.join(FORMATS)}; default: {TEXT}"
+        "-f",
+        dest="format",
+        help=f"{', '.join(FORMATS)}; default: by the suffix of FILE, else {TEXT}",
     )
     parser.add_argument(
         "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
@@ -79,6 +81,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare, write, and say by the exit code whether anything differs."""
     _refuse_unknown("level", options.level, LEVELS)
+    if options.format is None:
+        suffix = options.output.rpartition(".")[2].lower()
+        options.format = suffix if suffix in FORMATS else TEXT
     _refuse_unknown("format", options.format, FORMATS)
     a, b = _sides(options)
     target, target_of_b = (*options.targets, None, None)[:2]
@@ -130,6 +135,8 @@ def _write(
         result(FORMATS[options.format](found))
     else:
         path = Path(options.output)
+        if path.is_dir():
+            raise UserError(f"{printable(str(path))}: is a directory; -o takes a file")
         _refuse_input(path, inputs)
         texts = {path: FORMATS[options.format](found)}
         write_outputs(texts, options.force, _OURS)

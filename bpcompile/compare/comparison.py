@@ -69,6 +69,8 @@ def diff(
     files = generated(a), generated(b)
     if level != CODE:
         refuse_generated(files, level)
+    if all(files) and (target or overrides):
+        raise UserError("generated files are compared as they are: no -t, no --set")
     # Of a spec and a file, the spec is compiled for the target of the file.
     made_for = next((file.made_for for file in files if file), default_target_name())
     first = Renderer(load_target(target or made_for))

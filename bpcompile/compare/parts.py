@@ -26,7 +26,6 @@ from bpcompile.steps import (
     ClipNorm,
     LimitNorm,
     UpdateParameter,
-    WeightedInput,
 )
 
 _Kind = TypeVar("_Kind", bound=Step)
@@ -85,9 +84,6 @@ def _signature(network: Network, layer: int, part: str) -> Hashable:
 
 def _applied(network: Network, step: Step) -> Iterator[Hashable]:
     """What a step does that its formula need not show."""
-    if isinstance(step, WeightedInput):
-        yield step.result.role
-        yield step.below.role
     if isinstance(step, Activate):
         yield network.functions.get(step.function)
     if isinstance(step, ErrorStep):
