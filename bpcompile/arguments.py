@@ -22,8 +22,9 @@ bpcompile build [--check | --diff | --watch] [--config FILE]
                                the outputs that [tool.bpcompile] lists
 bpcompile check SPEC [--run] [--resolved] [-t TARGET] [--set PATH=VALUE]...
 bpcompile diff A B [--level spec|plan|code] [-f text|json|md|html] [-o FILE]
+bpcompile diff SPEC -t TARGET -t TARGET ... | --set PATH=VALUE ...
 bpcompile explain SPEC [-f text|md|tex|html|svg|mermaid|dot] [-o FILE] [--numbers]
-               [--layer N] [--equation BP2]
+               [--layer N] [--equation BP2] [-t TARGET] [--set PATH=VALUE]...
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets"""

@@ -400,6 +400,18 @@ def test_a_file_is_written_and_written_again_but_not_over_another(kind, tmp_path
     assert path.read_text("utf-8") == printed.stdout
 
 
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [("html", "html"), ("tex", "tex"), ("MD", "md"), ("mmd", "mermaid"), ("gv", "dot")]
+    + [("svg", "svg"), ("txt", "text"), ("other", "text")],
+)
+def test_without_f_the_suffix_of_the_file_says_the_format(suffix, kind, tmp_path):
+    path = tmp_path / f"made.{suffix}"
+    assert bpcompile("explain", SPECS / "xor.json", "-o", path).returncode == 0
+    printed = bpcompile("explain", SPECS / "xor.json", "-f", kind).stdout
+    assert path.read_text("utf-8") == printed
+
+
 def test_the_spec_itself_is_not_written_over(tmp_path):
     path = tmp_path / "spec.json"
     path.write_bytes((SPECS / "xor.json").read_bytes())

@@ -7,12 +7,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from bpcompile.compare.comparison import diff
 from bpcompile.compare.difference import LEVELS, Difference
-from bpcompile.errors import UserError, nearest, printable, quote
-from bpcompile.output import write_outputs
+from bpcompile.documents import format_of, refuse_unknown, write_document
+from bpcompile.errors import UserError, quote
 from bpcompile.streams import result
 
 SAME, DIFFERENT = 0, 1
@@ -80,11 +79,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare, write, and say by the exit code whether anything differs."""
-    _refuse_unknown("level", options.level, LEVELS)
-    if options.format is None:
-        suffix = options.output.rpartition(".")[2].lower()
-        options.format = suffix if suffix in FORMATS else TEXT
-    _refuse_unknown("format", options.format, FORMATS)
+    refuse_unknown("level", options.level, LEVELS)
+    options.format = format_of(options.format, options.output, FORMATS)
     a, b = _sides(options)
     target, target_of_b = (*options.targets, None, None)[:2]
     found = diff(a, b, options.level, target, target_of_b, options.overrides)
@@ -115,16 +111,6 @@ def _sides(options: argparse.Namespace) -> tuple[str, str]:
     return specs[0], specs[0]
 
 
-def _refuse_unknown(
-    what: str, word: str, known: Mapping[str, object] | tuple[str, ...]
-) -> None:
-    if word in known:
-        return
-    meant = nearest(word, known)
-    hint = f'; did you mean "{meant}"?' if meant else ""
-    raise UserError(f"no {what} {quote(word)}{hint} (one of: {', '.join(known)})")
-
-
 def _write(
     found: Difference, options: argparse.Namespace, inputs: tuple[str, ...]
 ) -> None:
@@ -134,19 +120,8 @@ def _write(
     elif to_stdout:
         result(FORMATS[options.format](found))
     else:
-        path = Path(options.output)
-        if path.is_dir():
-            raise UserError(f"{printable(str(path))}: is a directory; -o takes a file")
-        _refuse_input(path, inputs)
-        texts = {path: FORMATS[options.format](found)}
-        write_outputs(texts, options.force, _OURS)
-
-
-def _refuse_input(path: Path, inputs: tuple[str, ...]) -> None:
-    for given in inputs:
-        if path.exists() and os.path.exists(given) and path.samefile(given):
-            shown = printable(str(path))
-            raise UserError(f"{shown}: input and output are the same file")
+        text = FORMATS[options.format](found)
+        write_document(text, options.output, inputs, _OURS, options.force)
 
 
 def _wants_colour() -> bool:

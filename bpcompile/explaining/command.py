@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from bpcompile.errors import UserError, nearest, printable, quote
+from bpcompile.documents import format_of, write_document
+from bpcompile.errors import UserError, quote
 from bpcompile.explaining.content import CHOICES
 from bpcompile.explaining.explanation import Explanation, explain
-from bpcompile.output import write_outputs
 from bpcompile.picture import dot, mermaid, svg
 from bpcompile.spec import NetworkSpec
 from bpcompile.streams import complain, result
@@ -45,7 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     known = ", ".join((*FORMATS, *PICTURES))
     parser.add_argument("spec", metavar="SPEC", help='JSON or TOML, "-" for stdin')
     parser.add_argument(
-        "-f", dest="format", default=TEXT, help=f"{known}; default: {TEXT}"
+        "-f",
+        dest="format",
+        help=f"{known}; default: by the suffix of FILE, else {TEXT}",
     )
     parser.add_argument(
         "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
@@ -75,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     """Explain and write; the exit code is 0."""
     from bpcompile.api import load_spec_with_warnings
 
+    known = (*FORMATS, *PICTURES)
+    options.format = format_of(options.format, options.output, known)
     _refuse_wrong(options)
     spec, warnings = load_spec_with_warnings(options.spec, options.overrides)
     for warning in warnings:
@@ -91,18 +93,14 @@ def run(options: argparse.Namespace) -> int:
             numbers=options.numbers,
         )
         text = FORMATS[options.format](explanation)
-    _write(text, options)
+    if options.output == "-":
+        result(text)
+    else:
+        write_document(text, options.output, [options.spec], _OURS, options.force)
     return 0
 
 
 def _refuse_wrong(options: argparse.Namespace) -> None:
-    known = (*FORMATS, *PICTURES)
-    if options.format not in known:
-        meant = nearest(options.format, known)
-        guess = f'; did you mean "{meant}"?' if meant else ""
-        raise UserError(
-            f"no format {quote(options.format)}{guess} (one of: {', '.join(known)})"
-        )
     if options.layer is not None and not re.fullmatch(r"\d{1,9}", options.layer):
         raise UserError(f"--layer takes a number from 1, got {quote(options.layer)}")
     if options.format in PICTURES:
@@ -114,13 +112,3 @@ def _refuse_wrong(options: argparse.Namespace) -> None:
         }
         for name in (name for name, value in given.items() if value):
             raise UserError(f"{name} goes with text, not with -f {options.format}")
-
-
-def _write(text: str, options: argparse.Namespace) -> None:
-    if options.output == "-":
-        result(text)
-        return
-    path = Path(options.output)
-    if path.exists() and os.path.exists(options.spec) and path.samefile(options.spec):
-        raise UserError(f"{printable(str(path))}: input and output are the same file")
-    write_outputs({path: text}, options.force, _OURS)
