@@ -402,8 +402,10 @@ def test_a_file_is_written_and_written_again_but_not_over_another(kind, tmp_path
 
 @pytest.mark.parametrize(
     ("suffix", "kind"),
-    [("html", "html"), ("tex", "tex"), ("MD", "md"), ("mmd", "mermaid"), ("gv", "dot")]
-    + [("svg", "svg"), ("txt", "text"), ("other", "text")],
+    [
+        *(("html", "html"), ("tex", "tex"), ("MD", "md"), ("mmd", "mermaid")),
+        *(("gv", "dot"), ("svg", "svg"), ("txt", "text"), ("other", "text")),
+    ],
 )
 def test_without_f_the_suffix_of_the_file_says_the_format(suffix, kind, tmp_path):
     path = tmp_path / f"made.{suffix}"
