@@ -169,9 +169,9 @@ def test_cut_off_anywhere_it_is_refused() -> None:
 def test_no_flipped_bit_passes() -> None:
     module, raw = small()
     rng = random.Random(5)
-    bits = rng.sample(range(8 * len(raw)), 10_000 if LONG else 500)
+    bits = rng.sample(range(8 * len(raw)), 10_000 if LONG else 300)
     # the length, the beginning and the digest itself, whatever was drawn
-    for bit in {*bits, *range(8 * (8 + len(START) + 64))}:
+    for bit in {*bits, *range(0, 8 * (8 + len(START) + 64), 1 if LONG else 4)}:
         changed = bytearray(raw)
         changed[bit // 8] ^= 1 << bit % 8
         refused(module, bytes(changed))
@@ -179,7 +179,7 @@ def test_no_flipped_bit_passes() -> None:
 
 def test_a_tail_of_zeros_is_refused() -> None:
     module, raw = small()
-    for kept in (0, 512, 4096, len(raw) - 1):
+    for kept in (0, 512, 1024, len(raw) - 1):
         refused(module, raw[:kept].ljust(len(raw), b"\0"))
 
 
@@ -236,9 +236,7 @@ def test_a_missing_one_falls_back_too(said: Any) -> None:
     assert module.main([*SAVING, *QUIET]) == 0
     FILE.unlink()
     found = said(module, *RESUMING, "--epochs", "4")
-    assert found.startswith(
-        "warning: c.ckpt: No such file or directory; falls back to "
-    )
+    assert "warning: c.ckpt: No such file or directory; falls back to " in found
     PREVIOUS.unlink()
     FILE.unlink()
     found = said(module, *RESUMING, code=2)
@@ -458,9 +456,10 @@ def test_the_same_data_in_another_file_are_the_same() -> None:
     assert module.main(["train", *words, *again, "--quiet"]) == 0
 
 
-def test_large_data_are_read_in_part() -> None:
-    """256 MiB of a sparse file of 40 GB, and any of the rows read counts."""
+def test_large_data_are_read_in_part(monkeypatch: Any) -> None:
+    """A sparse file of 40 GB; its first and its last row count."""
     module = module_for("plain")
+    monkeypatch.setattr(module, "MOST_BLOCKS", 20)
     shape = (10_000_000_000, 4)
     x = np.memmap("large", np.uint8, "w+", shape=shape)
     first = module.data_digest(x)
