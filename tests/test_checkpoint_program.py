@@ -382,3 +382,16 @@ def test_every_so_many(every: Any, expected: Any, monkeypatch: Any) -> None:
     words = ("--quiet", "--epochs", "7", "--every", *every)
     assert module.main([*SAVING, *words]) == 0
     assert kept == expected
+
+
+def test_a_program_goes_on_from_what_a_library_saved(said: Any) -> None:
+    module = module_for("nadam")
+    x, y = write_data()
+    net = module.Network()
+    net.train(x, y, epochs=3)
+    net.save_checkpoint("by_hand")
+    found = said(module, *TRAIN, "--resume", "by_hand")
+    assert found.startswith("resumed by_hand at epoch 4, step 0\nEpoch 4: ")
+    weights = WEIGHTS.read_bytes()
+    assert module.main([*TRAIN, "--quiet"]) == 0
+    assert WEIGHTS.read_bytes() == weights
