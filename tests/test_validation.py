@@ -80,11 +80,11 @@ def test_each_class_gives_its_share(kind: str, target: str, fraction: float) -> 
     classes = reference.split_classes(spec, y)
     for seed in (0, 2**53 - 1):
         net = module.Network(seed=seed)
-        rows, held_out = net._split(net._coded(y, 101))
+        rows, held_out = net._split(net._targets(y, 101))
         expected = reference.held_out(101, fraction, seed, classes)
         assert held_out.tolist() == expected
         assert rows.tolist() == [i for i in range(101) if i not in expected]
-        coded = net._coded(rows_of(kind, y), 101)
+        coded = net._targets(rows_of(kind, y), 101)
         assert np.array_equal(net._split(coded)[1], held_out)
         if classes is None:
             continue
@@ -104,7 +104,7 @@ def test_what_is_held_out_is_not_trained_on(kind: str, target: str) -> None:
     plain = module_with(kind, target, epochs=4)
     data, weight = noisy(kind), np.linspace(0.5, 1.5, 30)
     net, other = held.Network(), plain.Network()
-    rows, held_out = net._split(net._coded(data["y"], 30))
+    rows, held_out = net._split(net._targets(data["y"], 30))
     history = net.train(**data, sample_weight=weight, monitor="cost")
     part = data["x"][rows], data["y"][rows]
     expected = other.train(*part, sample_weight=weight[rows], monitor="cost")
@@ -123,7 +123,7 @@ def test_scaling_is_fitted_on_the_rest(scaling: str, target: str) -> None:
     net = library(held, target).Network()
     other = library(spec_of(**fields, hyperparameters=HYPER), target).Network()
     data = noisy("sides")
-    rows, _ = net._split(net._coded(data["y"], 30))
+    rows, _ = net._split(net._targets(data["y"], 30))
     net.train(**data, epochs=2)
     other.train(data["x"][rows], data["y"][rows], epochs=2)
     assert np.array_equal(net.shift, other.shift)
@@ -140,7 +140,7 @@ def test_regularization_and_steps_count_the_rest(target: str) -> None:
     net = module_with("sides", target, validation_fraction=0.5, **also).Network()
     other = module_with("sides", target, **also).Network()
     data = noisy("sides")
-    rows, _ = net._split(net._coded(data["y"], 30))
+    rows, _ = net._split(net._targets(data["y"], 30))
     net.train(**data, epochs=3)
     other.train(data["x"][rows], data["y"][rows], epochs=3)
     assert bytes_of(net) == bytes_of(other)
@@ -415,5 +415,5 @@ def test_a_real_run_is_stopped_and_restored() -> None:
     costs = [record["validation_cost"] for record in history]
     assert len(history) < 60
     assert net.epoch == 1 + int(np.argmin(costs)) == len(history) - 5
-    _, held_out = net._split(net._coded(y, 500))
+    _, held_out = net._split(net._targets(y, 500))
     assert net.cost(x[held_out], y[held_out]) == pytest.approx(min(costs), rel=1e-6)
