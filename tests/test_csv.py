@@ -91,6 +91,15 @@ def test_a_csv_trains_as_its_arrays_do(name: str, run: Program) -> None:
         assert len(net.columns) == 4
 
 
+def test_a_number_is_not_taken_for_a_name(run: Program) -> None:
+    """Though line 1 holds it: that would cost the first example."""
+    pathlib.Path("d.csv").write_bytes(b"4,1,2,3\n5,6,7,0\n8,9,1,2\n")
+    args = run.module.parser().parse_args(["train", "--quiet", "--target", "4"])
+    read = run.module.read_csv(args, "d.csv", run.module.Network(), True)
+    assert read["x"].tolist() == [[4, 1, 2], [5, 6, 7], [8, 9, 1]]
+    assert read["y"].tolist() == [3, 0, 2]
+
+
 def test_numbers_are_read_as_float_reads_them(run: Program) -> None:
     words = ["1e-300", "-0.1", " 7 ", "+.5", "1E5", "0.1000000000000000055", "12345"]
     words += ["4.9406564584124654e-324", "1.7976931348623157e308", "123456789012345678"]
@@ -125,8 +134,7 @@ def test_a_test_set_has_the_same_classes(run: Program) -> None:
     words = ("train", "--data", "trees.csv", "--target", "tree", "--test", "t.csv")
     said, of_test, *_, line, _ = run(*words)
     assert said == (
-        "trees.csv: 12 rows, a header, separated by ',', "
-        "classes ash, birch, cedar, elm"
+        "trees.csv: 12 rows, a header, separated by ',', classes ash, birch, cedar, elm"
     )
     assert of_test.startswith("t.csv: 2 rows, a header")
     net = net_of(run)
