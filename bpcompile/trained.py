@@ -81,6 +81,7 @@ def read_trained(path: str, plan: Plan) -> Trained:
         epoch = _saved_number(metadata, "epoch")
         fitted = plan.scaling is not None and plan.scaling.fitted
         scaling = _fitted_scaling(metadata["scaling"], plan) if fitted else (None, None)
+        _check_names(metadata, plan)
         parameters = _parameters(arrays, plan)
     except UserError as error:
         raise UserError(f"{shown}: {printable(str(error))}") from None
@@ -165,6 +166,26 @@ def _saved_number(metadata: Mapping[str, str], key: str) -> int:
         return int(text)
     found = f"{key} is {text[:40]!r}"
     raise UserError(f"{found}, expected a whole number >= 0 and < 2^53")
+
+
+def _check_names(metadata: Mapping[str, str], plan: Plan) -> None:
+    """The names of classes and columns, which are not printed; older files have none."""
+    held = {}
+    for key in ("classes", "columns"):
+        names = json.loads(metadata.get(key, "null"))
+        texts = isinstance(names, list) and all(isinstance(n, str) for n in names)
+        if names is not None and (not texts or len(set(names)) < len(names)):
+            raise UserError(f"its {key} are not different texts")
+        held[key] = names
+    classes, columns = held["classes"], held["columns"]
+    if classes is not None and plan.task != "classification":
+        raise UserError("it has classes, but this network is a regression")
+    expected = max(2, plan.outputs)
+    if classes is not None and len(classes) != expected:
+        raise UserError(f"its classes are {len(classes)}, expected {expected}")
+    if columns is not None and len(columns) < plan.sizes[0]:
+        wanted = f"{plan.sizes[0]} or more"
+        raise UserError(f"its columns are {len(columns)}, expected {wanted}")
 
 
 def _fitted_scaling(text: str, plan: Plan) -> tuple[array[float], array[float]]:

@@ -231,7 +231,8 @@ def _falling(
     given = data.for_reference()
     fraction = spec.hyperparameters.validation_fraction
     n = len(data.x)
-    out = reference.held_out(n, fraction, spec.hyperparameters.seed) if fraction else ()
+    seed, classes = spec.hyperparameters.seed, reference.split_classes(spec, given["y"])
+    out = reference.held_out(n, fraction, seed, classes) if fraction else ()
     rows, targets = ([given[k][i] for i in range(n) if i not in out] for k in "xy")
     scaling = reference.fit_scaling(spec, rows)
     weights = reference.class_weights(spec, targets)

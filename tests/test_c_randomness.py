@@ -41,8 +41,9 @@ void ask_dropout(size_t m, size_t neurons, double p, uint64_t seed, uint64_t epo
     const struct place place = {seed, MASK_STREAM, epoch, step, layer};
     dropout(r, m, neurons, p, place);
 }
-void ask_split(size_t n, size_t held_out, uint64_t seed, uint32_t *rows, uint64_t *s) {
-    split(n, held_out, seed, rows, s);
+void ask_split(size_t n, size_t held_out, uint64_t seed, const uint32_t *classes,
+        uint32_t *rows, uint64_t *s) {
+    split(n, held_out, seed, classes, rows, s);
 }
 void ask_order(size_t n, uint64_t seed, uint64_t epoch, uint32_t *order, uint64_t *s) {
     order_of_epoch(n, seed, epoch, order, s);
@@ -150,9 +151,10 @@ def test_orders_are_the_known_ones(build: tuple[str, ...]) -> None:
 def test_the_rows_held_out_are_those_of_numpy(build: tuple[str, ...], n: int) -> None:
     numpy = library(drawing(), "numpy")
     for seed in SEEDS:
-        train, held_out = numpy.Network(seed=seed)._split(n)
+        classes = np.random.default_rng(seed).integers(0, 2, n).astype(np.uint32)
+        train, held_out = numpy.Network(seed=seed)._split(np.eye(2)[classes])
         found, scratch = np.zeros(n, np.uint32), np.zeros(n, np.uint64)
-        asked = whole(n, len(held_out), seed)
+        asked = *whole(n, len(held_out), seed), pointer(classes)
         drawn(build).ask_split(*asked, pointer(found), pointer(scratch))
         assert found.tolist() == [*train, *held_out]
 

@@ -15,7 +15,7 @@ import pytest
 from inference import inference_text, saved
 from modules import built, spec_for
 from support import SPECS, TARGETS, bpcompile, module_of, spec_of
-from wrong_weights import BAD_HEADERS, CHANGES, KINDS, OTHERS, SCALINGS, SOFTMAX
+from wrong_weights import BAD_HEADERS, CHANGES, KINDS, NAMES, OTHERS, SCALINGS, SOFTMAX
 
 from bpcompile import compile_spec
 from bpcompile.cli import main
@@ -65,15 +65,40 @@ def rewritten(weights: Path, change: Callable[[Any, Any], Any]) -> None:
 # ---- The trainer's words -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", {**CHANGES, **KINDS})
+WRONG = {**CHANGES, **KINDS, **NAMES}
+
+
+@pytest.mark.parametrize("name", WRONG)
 def test_wrong_weights_are_refused_as_the_trainer_does(
     name: str, weights: Path
 ) -> None:
-    change, message = {**CHANGES, **KINDS}[name]
+    change, message = WRONG[name]
     rewritten(weights, change)
     found = refused(weights)
     assert message.replace("this trainer", "this version") in found
     assert found == refused_by_trainer(weights)
+
+
+def test_names_are_no_hindrance(weights: Path) -> None:
+    """They are the data's, of which an inference module knows nothing."""
+    classes, columns = '["a", "b", "c", "d"]', '["u", "v", "w", "y"]'
+    rewritten(weights, lambda a, m: m.update(classes=classes, columns=columns))
+    read_trained(str(weights), lower(spec_for(CLASSES)))
+    net = built(CLASSES, "numpy").Network.load(weights)
+    assert (net.classes, net.columns) == (["a", "b", "c", "d"], ["u", "v", "w", "y"])
+    rewritten(weights, lambda a, m: (m.pop("columns"), m.pop("classes")))
+    read_trained(str(weights), lower(spec_for(CLASSES)))
+    net = built(CLASSES, "numpy").Network.load(weights)
+    assert (net.classes, net.columns) == (None, None)
+
+
+def test_a_regression_has_no_classes(weights: Path) -> None:
+    module = built("values", "numpy")
+    module.Network().save(weights)
+    rewritten(weights, lambda a, m: m.update(classes='["a", "b"]'))
+    message = "it has classes, but this network is a regression"
+    assert refused(weights, spec_for("values")) == message
+    assert refused_by_trainer(weights, module) == message
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -61,8 +61,14 @@ LINES: list[tuple[str, str]] = [
     ("train --data data.npz --weights-out data.npz", "is an input as well, and would"),
     ("train --data data.npz --weights-out linked", "is an input as well, and would be"),
     ("evaluate --data data.npz", f"{WEIGHTS}: no such file; train first"),
-    ("evaluate --data narrow.npz", "narrow.npz: x has shape (6, 2), expected (n, 3)"),
-    ("predict --data nan.npz -o p", "nan.npz: x is nan at row 4, column 1"),
+    (
+        "evaluate --data narrow.npz --weights-in first",
+        "narrow.npz: x has shape (6, 2), expected (n, 3)",
+    ),
+    (
+        "predict --data nan.npz --weights-in first -o p",
+        "nan.npz: x is nan at row 4, column 1",
+    ),
     ("predict --data data.npz -o iris.py", "iris.py: exists and is no .npy file; name"),
     ("predict --data data.npz -o nan.npz", "nan.npz: exists and is no .npy file"),
     (
@@ -82,6 +88,7 @@ LINES: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("words", "message"), LINES, ids=[w for w, _ in LINES])
 def test_wrong_command_lines(words: str, message: str, run: Program) -> None:
     x, y = inputs(), labels(CLASSES)
+    run.module.Network().save("first")
     np.savez("narrow.npz", x=x[:, :2], y=y)
     np.savez("short.npz", x=x, y=y[:5])
     np.savez("names.npz", a=x, b=y)

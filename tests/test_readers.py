@@ -245,14 +245,14 @@ def test_idx_labels_and_odd_headers(files: Files) -> None:
 def test_files_of_another_kind(files: Files, tmp_path: pathlib.Path) -> None:
     assert "the file is empty" in files.refused(b"")
     assert "the file is empty" in files.refused(b"", archive=True)
-    assert "none of .npz, .npy, IDX" in files.refused(b"hello")
+    assert "none of .npz, .npy, .csv, IDX" in files.refused(b"hello")
     assert "give it by --data" in files.refused(npz(x=X, y=Y))
     assert "given by --x and --y" in files.refused(npy(X), archive=True)
     (tmp_path / "t.csv").write_bytes(b"a,b\n1,2\n")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     cases = {
-        "t.csv": "CSV is not supported",
+        "t.csv": "is a CSV; give it by --data or --test",
         "pipe": "is not a regular file",
         "folder": "is a folder",
         "none": "No such file",
@@ -281,8 +281,9 @@ def test_nothing_is_ever_unpickled(target: str) -> None:
 
 
 def arguments(**given: Any) -> argparse.Namespace:
-    names = ("data", "x", "y", "test", "test_x", "test_y")
-    return argparse.Namespace(**{name: given.get(name) for name in names})
+    names = ("data", "x", "y", "test", "test_x", "test_y", "target", "test_fraction")
+    options = {name: given.get(name) for name in names}
+    return argparse.Namespace(**options, quiet=True)
 
 
 def test_sources_of_training_and_test_data(tmp_path: pathlib.Path) -> None:
@@ -303,7 +304,7 @@ def test_sources_of_training_and_test_data(tmp_path: pathlib.Path) -> None:
         (-1, "mixed"): arguments(x=x, y=y, test=both),
     }
     for (sign, *_), given in tests.items():
-        data = module.read_training(given)
+        data = module.read_training(given, module.Network())
         assert np.array_equal(data.x, rows)
         assert np.array_equal(data.y, Y)
         if sign is None:
@@ -325,4 +326,4 @@ def test_sources_of_training_and_test_data(tmp_path: pathlib.Path) -> None:
 )
 def test_sources_that_do_not_go_together(given: Any, message: str) -> None:
     with pytest.raises(module.InputError, match=message):
-        module.read_training(arguments(**given))
+        module.read_training(arguments(**given), module.Network())

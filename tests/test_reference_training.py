@@ -217,7 +217,7 @@ class TestValidation:
         hyper |= {"regularization": {"l2": 1.0}}
         whole = network(layers, **hyper)
         split = network(layers, **hyper, validation_fraction=0.3)
-        out = reference.held_out(10, 0.3, seed=5)
+        out = reference.held_out(10, 0.3, 5, reference.split_classes(split, Y))
         rest = [i for i in range(10) if i not in out]
         weights = [0.1 * i for i in range(10)]
         one = reference.train(split, X, Y, 4, seed=5, sample_weight=weights)

@@ -24,6 +24,7 @@ from oracle import library
 from random_specs import minimal
 from support import TARGETS, difference, shared, spec_of
 
+from bpcompile import reference
 from bpcompile.operators import OPTIMIZERS
 from bpcompile.operators.entry import label_values
 
@@ -56,15 +57,44 @@ def test_the_split_is_disjoint_and_complete(n: int, fraction: float) -> None:
     for target in TARGETS:
         module = module_with("values", target, validation_fraction=fraction)
         net = module.Network(seed=3)
-        rows, held_out = net._split(n)
+        rows, held_out = net._split(np.zeros((n, 2)))
         count = min(n - 1, math.ceil(fraction * n))
         first = np.argsort(module.words(n, 3, 4), kind="stable")[:count]
         assert held_out.tolist() == sorted(first.tolist())
         assert rows.tolist() == sorted(set(range(n)) - set(first.tolist()))
         splits.append((rows.tolist(), held_out.tolist()))
-        other = module.Network(seed=4)._split(47)[1].tolist()
-        assert other != module.Network(seed=3)._split(47)[1].tolist()
+        y = np.zeros((47, 2))
+        other = module.Network(seed=4)._split(y)[1].tolist()
+        assert other != module.Network(seed=3)._split(y)[1].tolist()
     assert splits[0] == splits[1]
+
+
+@every
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.3, 0.999])
+def test_each_class_gives_its_share(kind: str, target: str, fraction: float) -> None:
+    """And the rows are those of the reference, whatever form the targets have."""
+    hyper = {**HYPER, "validation_fraction": fraction}
+    spec = spec_for(kind, hyperparameters=hyper)
+    module, y = library(spec, target), labels(kind, 101, 2)
+    y[:7] = y[7]  # classes of different sizes
+    classes = reference.split_classes(spec, y)
+    for seed in (0, 2**53 - 1):
+        net = module.Network(seed=seed)
+        rows, held_out = net._split(net._targets(y, 101))
+        expected = reference.held_out(101, fraction, seed, classes)
+        assert held_out.tolist() == expected
+        assert rows.tolist() == [i for i in range(101) if i not in expected]
+        coded = net._targets(rows_of(kind, y), 101)
+        assert np.array_equal(net._split(coded)[1], held_out)
+        if classes is None:
+            continue
+        assert kind in CLASSIFIERS
+        count = min(100, math.ceil(fraction * 101))
+        assert len(held_out) == count
+        for c in set(classes):
+            share = count * classes.count(c) / 101
+            held = sum(classes[i] == c for i in expected)
+            assert math.floor(share) <= held <= math.ceil(share)
 
 
 @every
@@ -74,7 +104,7 @@ def test_what_is_held_out_is_not_trained_on(kind: str, target: str) -> None:
     plain = module_with(kind, target, epochs=4)
     data, weight = noisy(kind), np.linspace(0.5, 1.5, 30)
     net, other = held.Network(), plain.Network()
-    rows, held_out = net._split(30)
+    rows, held_out = net._split(net._targets(data["y"], 30))
     history = net.train(**data, sample_weight=weight, monitor="cost")
     part = data["x"][rows], data["y"][rows]
     expected = other.train(*part, sample_weight=weight[rows], monitor="cost")
@@ -93,7 +123,7 @@ def test_scaling_is_fitted_on_the_rest(scaling: str, target: str) -> None:
     net = library(held, target).Network()
     other = library(spec_of(**fields, hyperparameters=HYPER), target).Network()
     data = noisy("sides")
-    rows, _ = net._split(30)
+    rows, _ = net._split(net._targets(data["y"], 30))
     net.train(**data, epochs=2)
     other.train(data["x"][rows], data["y"][rows], epochs=2)
     assert np.array_equal(net.shift, other.shift)
@@ -110,7 +140,7 @@ def test_regularization_and_steps_count_the_rest(target: str) -> None:
     net = module_with("sides", target, validation_fraction=0.5, **also).Network()
     other = module_with("sides", target, **also).Network()
     data = noisy("sides")
-    rows, _ = net._split(30)
+    rows, _ = net._split(net._targets(data["y"], 30))
     net.train(**data, epochs=3)
     other.train(data["x"][rows], data["y"][rows], epochs=3)
     assert bytes_of(net) == bytes_of(other)
@@ -385,5 +415,5 @@ def test_a_real_run_is_stopped_and_restored() -> None:
     costs = [record["validation_cost"] for record in history]
     assert len(history) < 60
     assert net.epoch == 1 + int(np.argmin(costs)) == len(history) - 5
-    _, held_out = net._split(500)
+    _, held_out = net._split(net._targets(y, 500))
     assert net.cost(x[held_out], y[held_out]) == pytest.approx(min(costs), rel=1e-6)

@@ -39,6 +39,7 @@ def test_what_the_weights_file_holds(each: Program) -> None:
         "epoch": "3",
         "scaling": "null",
         "classes": "null",
+        "columns": "null",
     }
     net = each.module.Network.load(each.weights)
     assert list(header) == list(net.parameters) == ["w2", "b2", "w3", "b3"]

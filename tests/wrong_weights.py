@@ -121,3 +121,24 @@ SCALINGS = [
     '{"shift": [1, 2, 3], "divisor": [1, 2, 3], "fitted": "false"}',
     '{"shift": [1, 2, 3], "divisor": [1, 2, 3]}',
 ]
+
+#: What is wrong with the names of classes and columns, which a language may ignore.
+NAMES: dict[str, tuple[Any, str]] = {
+    **{
+        f"{key} {text[:20]}": (
+            lambda a, m, key=key, text=text: m.update({key: text}),
+            f"its {key} are not different texts",
+        )
+        for key in ("classes", "columns")
+        for text in ("3", '"abcd"', "[1, 2, 3, 4]", '["a", "b", "b", "c"]', "{}")
+    },
+    "classes, no JSON": (lambda a, m: m.update(classes="[a"), "corrupt metadata: "),
+    "too few classes": (
+        lambda a, m: m.update(classes='["a", "b"]'),
+        "its classes are 2, expected 4",
+    ),
+    "too few columns": (
+        lambda a, m: m.update(columns='["a"]'),
+        "its columns are 1, expected 3 or more",
+    ),
+}

@@ -11,7 +11,13 @@ from bpcompile.reference.backward import backprop, complex_step, finite_differen
 from bpcompile.reference.dropout import dropout_factors
 from bpcompile.reference.forward import feedforward, fit_scaling, targets
 from bpcompile.reference.initial import initial_parameters
-from bpcompile.reference.measures import accuracy, class_weights, cost, total_cost
+from bpcompile.reference.measures import (
+    accuracy,
+    class_weights,
+    cost,
+    split_classes,
+    total_cost,
+)
 from bpcompile.reference.optimise import Memory, update
 from bpcompile.reference.randomness import (
     dropped,
@@ -47,6 +53,7 @@ __all__ = [
     "normals",
     "philox_words",
     "sensitivity",
+    "split_classes",
     "targets",
     "total_cost",
     "train",

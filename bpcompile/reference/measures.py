@@ -31,6 +31,7 @@ __all__ = [
     "class_weights",
     "cost",
     "mean_cost",
+    "split_classes",
     "total_cost",
 ]
 
@@ -106,6 +107,16 @@ def class_of(spec: NetworkSpec, row: Sequence[float]) -> int:
         return max(range(len(row)), key=row.__getitem__)
     boundary = sum(label_values(spec.cost_entry, spec.output_activation)) / 2
     return int(row[0] > boundary)
+
+
+def split_classes(spec: NetworkSpec, y: Labels) -> list[int] | None:
+    """The class of each example, (n,), by which a split is shared; None: it has none.
+
+    Raises ValueError as `targets` does.
+    """
+    if spec.resolved_task != "classification":
+        return None
+    return [class_of(spec, row) for row in targets(spec, y)]
 
 
 def class_weights(spec: NetworkSpec, y: Labels) -> list[float]:

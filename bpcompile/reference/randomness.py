@@ -7,7 +7,7 @@ Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
 __all__ = [
@@ -128,16 +128,23 @@ def epoch_order(n: int, seed: int, epoch: int) -> list[int]:
     return sorted(range(n), key=words.__getitem__)
 
 
-def held_out(n: int, fraction: float, seed: int) -> list[int]:
+def held_out(
+    n: int, fraction: float, seed: int, classes: Sequence[int] | None = None
+) -> list[int]:
     """Which of n examples are held out for validation, in the order they have.
 
-    ceil(fraction * n) of them, yet one is left to train on: those that come first
-    when the examples are sorted by their words. Raises ValueError if a number does not
-    fit into 64 unsigned bits.
+    k = ceil(fraction * n) of them, yet one is left to train on: those that come first
+    when the examples are sorted by their words. Where they have classes (n,), these
+    are sorted one after the other, each by its words, and of that row every n/k-th is
+    held out, so that each class gives its share, rounded up or down. Raises ValueError
+    if a number does not fit into 64 unsigned bits.
     """
     words = philox_words(n, seed, SPLITS)
     k = min(n - 1, math.ceil(fraction * n))
-    return sorted(sorted(range(n), key=words.__getitem__)[:k])
+    if classes is None:
+        return sorted(sorted(range(n), key=words.__getitem__)[:k])
+    order = sorted(range(n), key=lambda i: (classes[i], words[i]))
+    return sorted(i for p, i in enumerate(order) if (p + 1) * k // n > p * k // n)
 
 
 def dropped(

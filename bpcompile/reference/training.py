@@ -20,7 +20,7 @@ from bpcompile.reference.forward import (
     scaled,
 )
 from bpcompile.reference.initial import initial_parameters
-from bpcompile.reference.measures import accuracy, class_weights, cost
+from bpcompile.reference.measures import accuracy, class_weights, cost, split_classes
 from bpcompile.reference.optimise import Memory, update
 from bpcompile.reference.randomness import epoch_order, held_out
 from bpcompile.reference.schedule import (
@@ -174,7 +174,8 @@ def _sets(
     if sample_weight is not None and len(sample_weight) != n:
         raise ValueError(f"expected {n} weights, got {len(sample_weight)}")
     fraction = spec.hyperparameters.validation_fraction
-    out = [] if fraction is None else held_out(n, fraction, seed)
+    shares = None if fraction is None else split_classes(spec, y)
+    out = [] if fraction is None else held_out(n, fraction, seed, shares)
     rest = sorted(set(range(n)) - set(out))
     scaling = fit_scaling(spec, [x[i] for i in rest]) if scaling is None else scaling
     given = [1.0] * n if sample_weight is None else sample_weight
