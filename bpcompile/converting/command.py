@@ -101,6 +101,9 @@ def _read_onnx(
 
     model = onnx_file.parsed(data, path)
     own = onnx_file.is_own(model)
+    if not own and spec is None and model.producer_name == onnx_file.PRODUCER:
+        reason = "is damaged, or was edited since it was written; --spec reads it as "
+        raise UserError(f"{printable(path)}: {reason}somebody else's")
     reader = onnx_file.own_weights if own else onnx_chain.chain_weights
     found = reader(model, path)
     plan = _plan(found, spec)

@@ -94,8 +94,8 @@ def is_own_npz(data: bytes) -> bool:
 def read_book(data: bytes, path: str) -> Weights:
     """The weights in a JSON file as the book's network2.py saves one.
 
-    It has numbers alone, which are read as float64. Raises UserError where there are
-    no lists of them under "weights" and "biases".
+    Its numbers have no dtype, so that they take the spec's. Raises UserError where there
+    are no lists of them under "weights" and "biases".
     """
     try:
         saved = json.loads(data)
@@ -108,7 +108,7 @@ def read_book(data: bytes, path: str) -> Weights:
         reason = 'expected an object with lists under "weights" and "biases"'
         found = f"{reason} ({printable(str(error))})"
         raise UserError(f"{printable(path)}: {found}") from None
-    return Weights(arrays, None, path)
+    return Weights(arrays, None, path, typed=False)
 
 
 def _npy(values: Array) -> bytes:

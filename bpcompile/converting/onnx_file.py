@@ -31,7 +31,7 @@ Array = NDArray[Any]
 #: ReduceMax and ReduceSum are alike from here on; of December 2022.
 OPSET, IR_VERSION = 18, 8
 INPUT, OUTPUT, CLASS, EXAMPLES = "x", "output", "class", "n"
-BODY = "body"
+PRODUCER, BODY = "bpcompile", "body"
 #: A protobuf's own limit, with room for what is not weights.
 MOST_BYTES = (2 << 30) - (64 << 20)
 _PARAMETER = re.compile(r"[wb][0-9]+")
@@ -52,7 +52,7 @@ def onnx_file(weights: Weights, trained: Trained, plan: Plan) -> bytes:
         _graph(weights.arrays, trained, plan),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
-        producer_name="bpcompile",
+        producer_name=PRODUCER,
         producer_version=__version__,
     )
     assert weights.metadata is not None

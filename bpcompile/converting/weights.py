@@ -31,11 +31,13 @@ class Weights:
     arrays     by name; those of bpcompile in the shapes of `Network.parameters`
     metadata   of the weights file that it was made from; None: somebody else made it
     path       the file, as the user calls it
+    typed      the file gives its numbers a dtype; else they take the spec's
     """
 
     arrays: Mapping[str, Array]
     metadata: Mapping[str, str] | None
     path: str
+    typed: bool = True
 
     @property
     def shown(self) -> str:
@@ -102,7 +104,9 @@ def checked_weights(weights: Weights, plan: Plan) -> tuple[Weights, Trained]:
     if metadata is None:
         metadata = _new_metadata(plan)
         arrays = {n: _with_column(n, a, plan) for n, a in arrays.items()}
-        _refuse_transposed(arrays, plan, weights.shown)
+        if not weights.typed:
+            arrays = {n: a.astype(plan.dtype) for n, a in arrays.items()}
+        _refuse_other_arrays(arrays, plan, weights.shown)
     held = {name: _held(name, a, weights.shown) for name, a in arrays.items()}
     trained = checked(held, metadata, plan, weights.path)
     ordered = {name: arrays[name] for name in trained.parameters}
@@ -146,13 +150,19 @@ def _with_column(name: str, values: Array, plan: Plan) -> Array:
     return values.reshape(-1, 1) if flat and name.startswith("b") else values
 
 
-def _refuse_transposed(arrays: Mapping[str, Array], plan: Plan, shown: str) -> None:
-    """Of a square matrix nobody can tell; of others the mistake is worth its name."""
+def _refuse_other_arrays(arrays: Mapping[str, Array], plan: Plan, shown: str) -> None:
+    """What others' arrays are likely to be instead, with what to do about it."""
     for name, shape in shapes_of(plan).items():
-        found = arrays[name].shape if name in arrays else shape
+        if name not in arrays:
+            continue
+        found, dtype = arrays[name].shape, arrays[name].dtype.name
         if found != shape and found == shape[::-1]:
             reason = f"array {name} is {found}, expected {shape}: it is the transpose"
             raise UserError(f"{shown}: {reason}")
+        if dtype != plan.dtype and dtype in FILE_TYPES:
+            reason = f"array {name} is {dtype}, the spec's dtype is {plan.dtype}"
+            hint = f"convert the array, or give the spec the dtype {dtype}"
+            raise UserError(f"{shown}: {reason}; {hint}")
 
 
 def _held(name: str, values: Array, shown: str) -> Held:
