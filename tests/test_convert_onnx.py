@@ -388,6 +388,15 @@ def test_weights_in_another_file_are_not_looked_for(capsys: Captured) -> None:
     assert found == "theirs.onnx: keeps its weights in another file; save it as one"
 
 
+def test_two_inputs_are_refused(capsys: Captured) -> None:
+    model = chain(parameters())
+    kind = onnx.TensorProto.FLOAT
+    model.graph.input.append(helper.make_tensor_value_info("too", kind, [1, 2]))
+    onnx.save(model, "theirs.onnx")
+    found = refused(capsys, "theirs.onnx", "net.safetensors", "--spec", XOR)
+    assert found == "theirs.onnx: has 2 inputs, expected one"
+
+
 def test_loop_is_not_run(capsys: Captured) -> None:
     model = chain(parameters())
     body = helper.make_graph([], "body", [], [])
@@ -422,3 +431,7 @@ def test_damaged_file_is_never_another_network(capsys: Captured) -> None:
         flipped[bit // 8] ^= 1 << bit % 8
         Path("net.onnx").write_bytes(flipped)
         assert refused(capsys, "net.onnx", "net.npz").startswith("net.onnx: ")
+        if bit % (4 * every) == 0:  # as somebody else's it may well be a network
+            code = main(["convert", "net.onnx", "net.npz", "--spec", XOR, "--force"])
+            message = capsys.readouterr().err
+            assert (code, message.count("\n")) in ((0, 0), (2, 1)), (bit, message)

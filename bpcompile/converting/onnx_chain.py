@@ -49,8 +49,8 @@ def chain_weights(model: onnx.ModelProto, path: str) -> Weights:
             raise UserError(f"{shown}: {reason}")
     try:
         pairs = list(_layers(graph))
-    except (IndexError, ValueError) as error:
-        raise UserError(f"{shown}: {printable(str(error))}") from None
+    except Exception as error:  # whatever a damaged array makes its readers raise
+        raise UserError(f"{shown}: {printable(str(error))[:200]}") from None
     if not pairs:
         reason = "has no Gemm or MatMul by weights that it holds: no chain of layers"
         raise UserError(f"{shown}: {reason}")
@@ -64,11 +64,15 @@ def refuse_another_network(
     """UserError unless the model computes what the plan does with these weights."""
     ours = parsed(onnx_file(weights, trained, plan), weights.path)
     x = _inputs(plan)
-    (given,) = (i for i in model.graph.input if i.name not in _held(model.graph))
-    kind = helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type)
     wanted = _outputs(ours, INPUT, x)
+    held = {tensor.name for tensor in model.graph.initializer}
+    given = [entry for entry in model.graph.input if entry.name not in held]
+    if len(given) != 1:
+        raise UserError(f"{weights.shown}: has {len(given)} inputs, expected one")
     try:
-        found = _outputs(model, given.name, x.astype(kind))
+        elements = given[0].type.tensor_type.elem_type
+        x = x.astype(helper.tensor_dtype_to_np_dtype(elements))
+        found = _outputs(model, given[0].name, x)
     except Exception as error:  # whatever a node of anybody's may raise
         reason = f"cannot be evaluated: {printable(str(error))[:200]}"
         raise UserError(f"{weights.shown}: {reason}") from None

@@ -103,7 +103,7 @@ def checked_weights(weights: Weights, plan: Plan) -> tuple[Weights, Trained]:
     arrays = dict(weights.arrays)
     if metadata is None:
         metadata = _new_metadata(plan)
-        arrays = {n: _with_column(n, a, plan) for n, a in arrays.items()}
+        arrays = _with_columns(arrays, plan)
         if not weights.typed:
             arrays = {n: a.astype(plan.dtype) for n, a in arrays.items()}
         _refuse_other_arrays(arrays, plan, weights.shown)
@@ -143,11 +143,14 @@ def _new_metadata(plan: Plan) -> dict[str, str]:
     }
 
 
-def _with_column(name: str, values: Array, plan: Plan) -> Array:
-    """A bias as a column, where others hold it flat."""
-    shape = shapes_of(plan).get(name)
-    flat = shape is not None and shape[1] == 1 and values.shape == shape[:1]
-    return values.reshape(-1, 1) if flat and name.startswith("b") else values
+def _with_columns(arrays: Mapping[str, Array], plan: Plan) -> dict[str, Array]:
+    """The arrays with biases as columns, where others hold them flat."""
+    columns = dict(arrays)
+    for layer in plan.layers:
+        bias = arrays.get(layer.bias.name)
+        if bias is not None and bias.shape == (layer.size,):
+            columns[layer.bias.name] = bias.reshape(-1, 1)
+    return columns
 
 
 def _refuse_other_arrays(arrays: Mapping[str, Array], plan: Plan, shown: str) -> None:
