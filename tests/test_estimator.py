@@ -259,6 +259,21 @@ def test_wrong_labels_are_refused_and_leave_the_network(case: str) -> None:
         assert (net.parameters[name] == values).all()
 
 
+@pytest.mark.parametrize("kind", ["classes", "one_value", "values"])
+def test_score_refuses_a_shape_that_would_only_be_stretched(kind: str) -> None:
+    module = built(kind, "numpy")
+    x = inputs(5)
+    net = module.Network()
+    for y in (np.zeros((5, 3)), np.zeros(4), np.zeros((1, 5))):
+        with pytest.raises(module.InputError, match="y has shape"):
+            net.score(x, y)
+    if kind == "classes":
+        with pytest.raises(module.InputError, match=r"shape \(5, 1\), expected labels"):
+            net.score(x, np.zeros((5, 1)))
+    else:
+        net.score(x, labels(kind, 5))
+
+
 def test_settings_are_those_of_the_next_fit() -> None:
     module = three()
     x, y = clouds()
