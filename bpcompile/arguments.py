@@ -25,6 +25,8 @@ bpcompile diff A B [--level spec|plan|code] [-f text|json|md|html] [-o FILE]
 bpcompile diff SPEC -t TARGET -t TARGET ... | --set PATH=VALUE ...
 bpcompile explain SPEC [-f text|md|tex|html|svg|mermaid|dot] [-o FILE] [--numbers]
                [--layer N] [--equation BP2] [-t TARGET] [--set PATH=VALUE]...
+bpcompile convert WEIGHTS OUT [--spec SPEC] [--force]
+                               .safetensors, .npz, .onnx: one into another
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets"""
@@ -37,6 +39,7 @@ _SHORT = {
     "": "SPEC [-o FILE] ...",
     "build": "build [SPEC... -o DIR/] ...",
     "check": "check SPEC [--run] ...",
+    "convert": "convert WEIGHTS OUT [--spec SPEC] [--force]",
     "diff": "diff A B ...",
     "explain": "explain SPEC ...",
     "new": "new NAME [--template TEMPLATE] ...",
@@ -59,7 +62,11 @@ _OF_A_SPEC = {
 
 #: Commands with a package of their own, whose module `command` has `add_options` of a
 #: parser and `run` of the options, for an exit code.
-PACKAGES = {"diff": "bpcompile.compare", "explain": "bpcompile.explaining"}
+PACKAGES = {
+    "convert": "bpcompile.converting",
+    "diff": "bpcompile.compare",
+    "explain": "bpcompile.explaining",
+}
 
 
 class _Parser(argparse.ArgumentParser):

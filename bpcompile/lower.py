@@ -16,7 +16,7 @@ from bpcompile.lower_operators import (
 )
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
-from bpcompile.operators.entry import Activation, Map, label_values
+from bpcompile.operators.entry import Activation, Interval, Map, label_values
 from bpcompile.plan import Constant, CostValue, Inference, Labels, Plan, Scaling
 from bpcompile.spec import NetworkSpec, digest
 from bpcompile.step import ErrorStep
@@ -139,7 +139,9 @@ class _Lowering:
         low, high = label_values(self.cost, self.output)
         coded = self.cost.coded
         coded = None if coded is None or coded == Var("y") else coded
-        return Labels(low, high, (low + high) / 2, self.cost.targets, coded)
+        boundary, shares = (low + high) / 2, Interval(0, 1, True, True)
+        are_shares = low == 0 and self.output.interval in shares
+        return Labels(low, high, boundary, self.cost.targets, coded, are_shares)
 
     # ---- What is defined once -----------------------------------------------------
 

@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +109,10 @@ def write_outputs(
     refused = [p for p in changed if p in protected or found[p].locked]
     if refused and not force:
         shown = "" if ours else ", --diff shows the difference"
-        refusals = (_refusal(path, found[path], shown) for path in refused)
+        refusals = (
+            _refused(path, found[path].work) + (shown if found[path].work else "")
+            for path in refused
+        )
         raise UserError("\n".join(refusals))
     staged: list[tuple[Path, Path]] = []
     try:
@@ -127,6 +130,41 @@ def write_outputs(
             with contextlib.suppress(OSError):
                 temporary.unlink()
     return changed
+
+
+def write_bytes(
+    path: Path, data: bytes, force: bool, work: Callable[[bytes], str]
+) -> None:
+    """Put the data at the path, or leave all as it was.
+
+    `work` says of other bytes that stand there why they are somebody's work, as half a
+    sentence, or "" where they may go. Refused and kept beside as in `write_outputs`.
+    """
+    shown = printable(str(path))
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        what = "is a directory" if path.is_dir() else "is not a regular file"
+        raise UserError(f"{shown}: {what}")
+    reason, locked = "", False
+    with _told(path):
+        if path.exists():
+            old = path.read_bytes()
+            if old == data:
+                return
+            reason = work(old) if old else ""
+            locked = not path.stat().st_mode & stat.S_IWUSR
+    if (reason or locked) and not force:
+        raise UserError(_refused(path, reason))
+    staged: list[tuple[Path, Path]] = []
+    try:
+        with _told(path):
+            _stage(path, data, staged)
+            if reason:
+                _keep(path)
+            os.replace(*staged[0])
+    finally:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def difference(path: Path, text: str) -> str:
@@ -150,13 +188,15 @@ def _is_report(path: Path, found: Existing, ours: re.Pattern[str]) -> bool:
     return bool(found.text and ours.match(found.text)) or not path.stat().st_size
 
 
-def _refusal(path: Path, found: Existing, shown: str) -> str:
-    if not found.work:
-        return f"{printable(str(path))}: is write-protected; --force replaces it"
+def _refused(path: Path, work: str) -> str:
+    """Why a file is not written over: it is work, or else it is write-protected."""
+    shown = printable(str(path))
+    if not work:
+        return f"{shown}: is write-protected; --force replaces it"
     copy = next(copy for copy in _copies(path) if not os.path.lexists(copy))
     return (
-        f"{printable(str(path))}: {found.work}; --force replaces it and keeps a copy at "
-        f"{printable(copy.name)}{shown}"
+        f"{shown}: {work}; --force replaces it and keeps a copy at "
+        f"{printable(copy.name)}"
     )
 
 

@@ -171,6 +171,7 @@ class Labels:
     boundary    where the classes of a single output part
     targets     what values of y must satisfy
     coded       what "y" becomes then, over "n_out" as well; None: it stays
+    are_shares  outputs are within 0 to 1, as probabilities are
     """
 
     low: int
@@ -178,6 +179,7 @@ class Labels:
     boundary: float
     targets: Targets
     coded: Expr | None
+    are_shares: bool
 
 
 @dataclass(frozen=True)

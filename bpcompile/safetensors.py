@@ -18,6 +18,8 @@ from typing import Any
 HEADER_LIMIT = 100_000_000  # bytes: the limit of the safetensors library
 #: What the file calls a type -> what a module calls it, and its code in `array`.
 _TYPES = {"F32": ("float32", "f"), "F64": ("float64", "d")}
+#: What the file calls each type of a module.
+FILE_TYPES = {name: file_type for file_type, (name, _) in _TYPES.items()}
 _KEYS = {"dtype", "shape", "data_offsets"}
 
 

@@ -67,14 +67,36 @@ def read_trained(path: str, plan: Plan) -> Trained:
     Raises UserError, with the file's name, where it cannot be read, is damaged, of
     another network, or has more parameters than a source text can hold.
     """
-    shown = printable(path)
     _refuse_too_many(plan)
     data = file_bytes(path, MOST_BYTES)
+    arrays, metadata = read_arrays(data, path)
+    return checked(arrays, metadata, plan, path, hashlib.sha256(data).hexdigest())
+
+
+def read_arrays(data: bytes, path: str) -> tuple[dict[str, Held], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file, as `parsed` gives them.
+
+    Raises UserError, with the file's name, where it is not exactly one such file.
+    """
     try:
-        arrays, metadata = parsed(data)
+        return parsed(data)
     except (ValueError, RecursionError) as error:
         reason = f"corrupt file, or not safetensors: {printable(str(error))}"
-        raise UserError(f"{shown}: {reason}") from None
+        raise UserError(f"{printable(path)}: {reason}") from None
+
+
+def checked(
+    arrays: Mapping[str, Held],
+    metadata: Mapping[str, str],
+    plan: Plan,
+    path: str,
+    digest: str = "",
+) -> Trained:
+    """What the arrays and metadata of a weights file say, if they fit the plan.
+
+    Raises UserError, with the file's name, where its trainer's `load` refuses them.
+    """
+    shown = printable(path)
     try:
         _check_same_network(metadata, plan)
         _saved_number(metadata, "seed")
@@ -95,12 +117,11 @@ def read_trained(path: str, plan: Plan) -> Trained:
     ) as error:
         reason = f"corrupt metadata: {printable(str(error))}"
         raise UserError(f"{shown}: {reason}") from None
-    digest = hashlib.sha256(data).hexdigest()
     return Trained(epoch, digest, parameters, *scaling)
 
 
 def _refuse_too_many(plan: Plan) -> None:
-    shapes = _shapes(plan).values()
+    shapes = shapes_of(plan).values()
     total = sum(rows * columns for rows, columns in shapes)
     if total > MOST_PARAMETERS:
         raise UserError(
@@ -109,7 +130,7 @@ def _refuse_too_many(plan: Plan) -> None:
         )
 
 
-def _shapes(plan: Plan) -> dict[str, tuple[int, int]]:
+def shapes_of(plan: Plan) -> dict[str, tuple[int, int]]:
     """The parameters of the plan by name, in their order in a weights file."""
     shapes = {}
     for layer in plan.layers:
@@ -205,7 +226,7 @@ def _fitted_scaling(text: str, plan: Plan) -> tuple[array[float], array[float]]:
 
 def _parameters(arrays: Mapping[str, Held], plan: Plan) -> dict[str, Matrix]:
     """The parameters, if every array is as it should be."""
-    shapes = _shapes(plan)
+    shapes = shapes_of(plan)
     if set(arrays) != set(shapes):
         raise UserError(f"has arrays {[*arrays]}, expected {[*shapes]}")
     parameters = {}

@@ -1,0 +1,1 @@
+"""`bpcompile convert`: trained weights as files that other programs read, and back."""
