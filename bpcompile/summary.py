@@ -13,7 +13,8 @@ from bpcompile.plan import Layer, Plan
 from bpcompile.step import Tensor
 
 BITS_OF_A_BYTE = 8
-KIBI, UNITS = 1024, ("KiB", "MiB", "GiB", "TiB")
+#: Of fewer bytes every one is told; units are those of the SI.
+MOST_BYTES, THOUSAND, UNITS = 10_000, 1000, ("kB", "MB", "GB", "TB")
 
 #: Columns of a table; forward and backward are multiply-adds for one example. The first
 #: `WORDS` hold words, the others numbers.
@@ -146,13 +147,13 @@ class Summary:
 
 
 def size_text(size: int) -> str:
-    """Bytes as a person reads them: 96 bytes, 93.2 KiB."""
-    if size < KIBI:
-        return f"{size} bytes"
-    amount, unit = size / KIBI, 0
-    # Not `amount < KIBI`: 1023.97 would be printed as 1024.0.
-    while round(amount, 1) >= KIBI and unit < len(UNITS) - 1:
-        amount, unit = amount / KIBI, unit + 1
+    """Bytes as a person reads them: 9,540 bytes, 95.4 kB; negative ones, too."""
+    if abs(size) < MOST_BYTES:
+        return f"{size:,} bytes"
+    amount, unit = size / THOUSAND, 0
+    # Not `amount < THOUSAND`: 999.97 would be printed as 1000.0.
+    while round(abs(amount), 1) >= THOUSAND and unit < len(UNITS) - 1:
+        amount, unit = amount / THOUSAND, unit + 1
     return f"{amount:,.1f} {UNITS[unit]}"
 
 

@@ -110,9 +110,9 @@ def _lines(example: WorkedExample) -> Iterator[str]:
             yield from ("", title)
         yield from _wrapped(stage.label, "  ")
         # A name is not torn from its number.
-        given = (v.line.replace(" ", _TIED) for v in stage.values if not v.arithmetic)
+        given = (v.line.replace(" ", _TIED) for v in stage.values if not v.way)
         yield from _wrapped(", ".join(given), "    ")
-        yield from (f"    {v.line}" for v in stage.values if v.arithmetic)
+        yield from (f"    {v.line}" for v in stage.values if v.way)
         if stage.more:
             yield f"    … {stage.more:,} more"
 
@@ -139,7 +139,10 @@ def _notes(plan: Plan, numbers: Computed) -> tuple[str, ...]:
             "The inputs' scaling is fitted on training data; here they stay as they are."
         )
     if plan.dropouts:
-        notes.append("Dropout drops what it drops in the first step of training.")
+        notes.append(
+            "Dropout drops what it drops in the first step of training: a neuron whose "
+            "number of the seed's stream for it is below p has r = 0."
+        )
     if plan.decays or numbers.spec.hyperparameters.regularization.penalties:
         notes.append(
             f"The training set is taken to have n = {TRAINING_SET:,} examples."
