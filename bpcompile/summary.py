@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bpcompile.plan import Layer, Plan
 from bpcompile.step import Tensor
+
+if TYPE_CHECKING:
+    from bpcompile.spec import NetworkSpec
 
 BITS_OF_A_BYTE = 8
 #: Of fewer bytes every one is told; units are those of the SI.
@@ -171,8 +176,12 @@ def _row(layer: LayerSummary) -> tuple[str, ...]:
     )
 
 
-def summarize(plan: Plan) -> Summary:
-    """What the network of a plan costs."""
+def summarize(source: str | Path | NetworkSpec | Plan) -> Summary:
+    """What the network of a plan, a spec or a spec file costs.
+
+    Raises what `load_spec` raises.
+    """
+    plan = source if isinstance(source, Plan) else _lowered(source)
     pairs = zip(plan.layers, plan.sizes, plan.arrays[1:], strict=False)
     layers = [_layer(layer, n_in, arrays) for layer, n_in, arrays in pairs]
     layers[-1] = replace(layers[-1], activations=layers[-1].activations + plan.outputs)
@@ -183,6 +192,14 @@ def summarize(plan: Plan) -> Summary:
         bytes_each=int(plan.dtype.removeprefix("float")) // BITS_OF_A_BYTE,
         mini_batch_size=plan.normalised["hyperparameters"]["mini_batch_size"],
     )
+
+
+def _lowered(source: object) -> Plan:
+    # Loaded here, because who has a plan already needs neither.
+    from bpcompile.api import spec_given
+    from bpcompile.lower import lower
+
+    return lower(spec_given(source))
 
 
 def _layer(layer: Layer, n_in: int, arrays: tuple[Tensor, ...]) -> LayerSummary:

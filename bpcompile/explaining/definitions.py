@@ -116,6 +116,10 @@ def _listed(layers: list[int]) -> str:
 def _cost(cost: Cost, plan: Plan) -> Iterator[Item]:
     yield _said("cost", cost)
     yield Formula("", (*sentence(f"C = {cost.formula}"), Prose(", for one example")))
+    if plan.task == "classification" and plan.outputs > 1:
+        low, high = plan.labels.low, plan.labels.high
+        text = f"y of a label is {high} for its class and {low} for every other."
+        yield Paragraph((Prose(text),))
     if plan.labels.coded is not None:
         names = {**SIGNS, "n_out": plan.last, "label_smoothing": "s"}
         coded = expression(plan.labels.coded, names)
