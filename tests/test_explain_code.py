@@ -102,13 +102,13 @@ def test_factors_of_dropout_are_defined_and_their_numbers_come_from_somewhere():
 @pytest.mark.parametrize("target", ["numpy", "numpy-textbook"])
 def test_update_says_its_limits_in_the_order_of_its_lines(target):
     text = explain(limited(), target, layer=2, equation="update").text()
-    clipped = "Σ ∂C/∂w² → max(-c m, min(c m, Σ ∂C/∂w²)), entry by entry, and"
+    clipped = "Σ ∂C/∂w² → max(-κ m, min(κ m, Σ ∂C/∂w²)), entry by entry, and"
     moved = "w² (3×4) → (1 - η λ/n) w² (3×4)"
     limit = "w²ⱼ → (M / max(|w²ⱼ|, M)) w²ⱼ, for every row j of w²"
     order = [clipped, moved, limit, "np.clip(", "decay", "MAX_NORM"]
     places = [flat(text).index(said) for said in order]
     assert places == sorted(places)
-    assert "c CLIP_VALUE 1" in flat(explain(limited(), target).text())
+    assert "κ CLIP_VALUE 1" in flat(explain(limited(), target).text())
 
 
 @pytest.mark.parametrize("target", EVERY_TARGET)
@@ -116,7 +116,7 @@ def test_a_norm_of_all_layers_is_said_once_with_all_of_its_lines(target):
     spec = limited(clipping={"norm": 1.0})
     text = explain(spec, target, equation="update").text()
     assert text.count("norm = √(Σ g²) / m") == 1
-    assert text.count("Σ ∂C/∂w² → min(1, c / (norm + 1e-06)) Σ ∂C/∂w²") == 1
+    assert text.count("Σ ∂C/∂w² → min(1, κ / (norm + 1e-06)) Σ ∂C/∂w²") == 1
     together = text.split("\nLayer 2\n")[0]
     assert "CLIP_NORM" in together and "factor" in together
 

@@ -32,6 +32,7 @@ LETTERS = {
     "δ": "delta",
     "ε": "varepsilon",
     "η": "eta",
+    "κ": "kappa",
     "λ": "lambda",
     "μ": "mu",
     "π": "pi",

@@ -27,13 +27,13 @@ def before_update(plan: Plan, layer: int) -> Iterator[Sentence]:
     if any(isinstance(step, ClipValue) for step in plan.update[0].steps):
         nabla = f"Σ ∂C/∂w{up}"
         yield sentence(
-            f"{nabla} → max(-c m, min(c m, {nabla})), entry by entry, "
+            f"{nabla} → max(-κ m, min(κ m, {nabla})), entry by entry, "
             f"and ∂C/∂b{up} alike"
         )
 
 
 def _by_norm(up: str) -> str:
-    factor = f"min(1, c / (norm + {ClipNorm.epsilon!r}))"
+    factor = f"min(1, κ / (norm + {ClipNorm.epsilon!r}))"
     return f"Σ ∂C/∂w{up} → {factor} Σ ∂C/∂w{up}, and ∂C/∂b{up} alike"
 
 
