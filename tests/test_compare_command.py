@@ -371,4 +371,4 @@ def test_one_optimizer_for_another_that_keeps_the_same_is_told_without_it(
     adam = load_spec("specs/xor.json", ["hyperparameters.optimizer=adam"])
     found = diff(adam, load_spec("specs/xor.json", [change]))
     (update,) = found.parts
-    assert update.why == "Nadam takes the place of Adam"
+    assert update.why == "NAdam takes the place of Adam"
