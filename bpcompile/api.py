@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from bpcompile.errors import UserError
 from bpcompile.lower import lower
 from bpcompile.render import Renderer
 from bpcompile.source import Document, read_file
@@ -36,6 +37,20 @@ def load_spec(spec: str | Path, overrides: Iterable[str] = ()) -> NetworkSpec:
     its place where it is wrong.
     """
     return validate(load_document(spec, overrides))
+
+
+def spec_given(given: object, overrides: Iterable[str] = ()) -> NetworkSpec:
+    """A NetworkSpec as it is, or a spec file's.
+
+    Raises what `load_spec` raises, and UserError where it is neither.
+    """
+    if isinstance(given, NetworkSpec):
+        return given
+    if not isinstance(given, str | Path):
+        raise UserError(
+            f"a spec is a path or a NetworkSpec, got {type(given).__name__}"
+        )
+    return load_spec(given, overrides)
 
 
 def load_spec_with_warnings(

@@ -165,7 +165,7 @@ def _refuse_more(
     if command == "new":
         parser.error(f"new takes one NAME, got {quote(more[0])} too")
     if command in PACKAGES:
-        parser.error(f"{command} takes {_SHORT[command]}, got {quote(more[0])} too")
+        parser.error(f"{command} takes one SPEC, got {quote(more[0])} too")
     if command == "check":
         parser.error("check takes one SPEC; run it once for each")
     first = options.specs[0]

@@ -20,8 +20,10 @@ text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from bpcompile.plan import Plan
 from bpcompile.target import Target
@@ -29,6 +31,8 @@ from bpcompile.target import Target
 EQUATIONS = ("BP1", "BP2", "BP3", "BP4")
 PARAMETERS, INITIAL, FEEDFORWARD = "parameters", "initial", "feedforward"
 UPDATE = "update"
+#: Of layer 1 alone, and of no step: data are scaled before they come to the first.
+SCALING = "scaling"
 #: In the order in which a module comes to them; not every target has the first.
 PARTS = (PARAMETERS, INITIAL, FEEDFORWARD, *EQUATIONS, UPDATE)
 
@@ -45,7 +49,7 @@ class CodeBlock:
     """Consecutive lines of a generated text.
 
     layer     counted from 1 as in the book; 0: of all layers or of none
-    part      one of PARTS; "" for what belongs to no layer
+    part      one of PARTS, or SCALING; "" for what belongs to no layer
     equation  which of BP1 to BP4 the comment names, in the update too; else ""
     comment   the comment that it begins with, in one line without its sign; else ""
     line      the number of its first line, counted from 1
@@ -69,18 +73,36 @@ def split_blocks(text: str, plan: Plan, target: Target) -> tuple[CodeBlock, ...]
     # Not by str.splitlines, which breaks at U+2028 and others too.
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
     sign, known = str(target.settings["comment"]), _known(plan)
-    ends = (sign, str(target.settings.get("returns", sign)))
+    returns = str(target.settings.get("returns", sign))
     found = _with_headings(list(_found(lines, known, sign)))
     blocks: list[CodeBlock] = []
     at = 0
     for i, block in enumerate(found):
         start = block.line - 1
         following = found[i + 1].line - 1 if i + 1 < len(found) else len(lines)
-        own = _own(lines[start:following], sign, ends, block.part == UPDATE)
+        updates = block.part == UPDATE and block.layer > 0
+        own = _own(lines[start:following], sign, returns, updates)
         blocks += _rest(lines, at, start)
         at = start + own
         blocks.append(replace(block, text="".join(lines[start:at])))
     return (*blocks, *_rest(lines, at, len(lines)))
+
+
+def by_place(
+    blocks: Iterable[CodeBlock], plan: Plan
+) -> Mapping[tuple[int, str], list[tuple[CodeBlock, ...]]]:
+    """The blocks of each (layer, part), once for each place where the text has it.
+
+    Of feedforward the last place is that of training. An output's activation in a
+    function of its own goes on with the place of its z.
+    """
+    found: defaultdict[tuple[int, str], list[tuple[CodeBlock, ...]]] = defaultdict(list)
+    for key, run in groupby(blocks, lambda block: (block.layer, block.part)):
+        of_run, of_key = tuple(run), found[key]
+        if of_run[0].comment == plan.output_comment and of_key:
+            of_run = (*of_key.pop(), *of_run)
+        of_key.append(of_run)
+    return found
 
 
 def _known(plan: Plan) -> _Known:
@@ -89,6 +111,9 @@ def _known(plan: Plan) -> _Known:
     known |= {e.comment: (e.index, INITIAL, "") for e in plan.layers}
     forward = (*plan.feedforward, *plan.forward, *plan.inference.blocks)
     known |= {block.comment: (block.layer, FEEDFORWARD, "") for block in forward}
+    known[plan.output_comment] = plan.depth, FEEDFORWARD, ""
+    if plan.scaling:
+        known[plan.scaling.comment] = 1, SCALING, ""
     for step in (s for block in plan.backward for s in block.steps if s.equation):
         known[step.comment] = step.layer, step.equation, step.equation
         known[step.comment + _AND_THE_UPDATE] = step.layer, UPDATE, step.equation
@@ -134,12 +159,14 @@ def _with_headings(found: list[CodeBlock]) -> list[CodeBlock]:
     return named
 
 
-def _own(lines: list[str], sign: str, ends: tuple[str, ...], updates: bool) -> int:
+def _own(lines: list[str], sign: str, returns: str, updates: bool) -> int:
     """How many lines belong to the block that they begin with."""
     indent = _indent(lines[0])
     said = end = len(list(_comment(lines, 0, sign)))
     for line in lines[said:]:
         inner, code = _indent(line) - indent, line.strip()
+        # What a comment stands over may be all in the result that is handed on.
+        ends = (sign, returns) if end > said else sign
         if not code or inner < 0 or (inner == 0 and code.startswith(ends)):
             break
         end += 1

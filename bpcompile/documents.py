@@ -13,6 +13,8 @@ from bpcompile.output import write_outputs
 #: Suffixes that are not the name of their format.
 SUFFIXES = {
     "txt": "text",
+    "diff": "text",
+    "patch": "text",
     "markdown": "md",
     "htm": "html",
     "mmd": "mermaid",
@@ -32,14 +34,25 @@ def refuse_unknown(what: str, word: str, known: Collection[str]) -> None:
 def format_of(given: str | None, output: str, known: Collection[str]) -> str:
     """The format asked for by name or else by the suffix of FILE; else the first.
 
-    Raises UserError where there is no format of that name.
+    Raises UserError where there is no format of that name or that suffix.
     """
     if given is not None:
         refuse_unknown("format", given, known)
         return given
     suffix = Path(output).suffix.removeprefix(".").lower()
-    meant = SUFFIXES.get(suffix, suffix)
-    return meant if meant in known else next(iter(known))
+    meant = SUFFIXES.get(suffix, suffix) if suffix else next(iter(known))
+    if meant not in known:
+        raise UserError(
+            f"{printable(output)}: no format has the suffix .{printable(suffix)} "
+            f"(one of: {', '.join(map(_suffix, known))}); -f names a format"
+        )
+    return meant
+
+
+def _suffix(name: str) -> str:
+    """How files of a format end; text has no suffix of its own name."""
+    own = next((s for s, meant in SUFFIXES.items() if meant == name), name)
+    return ".txt or none" if own == "txt" else f".{name}"
 
 
 def write_document(
@@ -56,7 +69,7 @@ def write_document(
     """
     path = Path(output)
     shown = printable(output)
-    if path.is_dir():
+    if path.is_dir() or output.endswith("/"):
         raise UserError(f"{shown}: is a directory; -o takes a file")
     for given in inputs:
         if path.exists() and os.path.exists(given) and path.samefile(given):

@@ -162,6 +162,10 @@ class Scaling:
     fitted: bool
     formula: str
 
+    @property
+    def comment(self) -> str:
+        return f"layer 1: a¹ = {self.formula}"
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -246,6 +250,11 @@ class Plan:
     counters: tuple[str, ...] = ()
     validates: bool = False
     weighs_classes: bool = False
+
+    @property
+    def output_comment(self) -> str:
+        """Over `output` where it stands apart from the step before it."""
+        return f"layer {self.output.layer}: {self.output.formula}"
 
     @property
     def watches(self) -> tuple[Watch, ...]:

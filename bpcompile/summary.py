@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bpcompile.plan import Layer, Plan
 from bpcompile.step import Tensor
 
+if TYPE_CHECKING:
+    from bpcompile.spec import NetworkSpec
+
 BITS_OF_A_BYTE = 8
-KIBI, UNITS = 1024, ("KiB", "MiB", "GiB", "TiB")
+#: Of fewer bytes every one is told; units are those of the SI.
+MOST_BYTES, THOUSAND, UNITS = 10_000, 1000, ("kB", "MB", "GB", "TB")
 
 #: Columns of a table; forward and backward are multiply-adds for one example. The first
 #: `WORDS` hold words, the others numbers.
@@ -146,13 +152,13 @@ class Summary:
 
 
 def size_text(size: int) -> str:
-    """Bytes as a person reads them: 96 bytes, 93.2 KiB."""
-    if size < KIBI:
-        return f"{size} bytes"
-    amount, unit = size / KIBI, 0
-    # Not `amount < KIBI`: 1023.97 would be printed as 1024.0.
-    while round(amount, 1) >= KIBI and unit < len(UNITS) - 1:
-        amount, unit = amount / KIBI, unit + 1
+    """Bytes as a person reads them: 9,540 bytes, 95.4 kB; negative ones, too."""
+    if abs(size) < MOST_BYTES:
+        return f"{size:,} bytes"
+    amount, unit = size / THOUSAND, 0
+    # Not `amount < THOUSAND`: 999.97 would be printed as 1000.0.
+    while round(abs(amount), 1) >= THOUSAND and unit < len(UNITS) - 1:
+        amount, unit = amount / THOUSAND, unit + 1
     return f"{amount:,.1f} {UNITS[unit]}"
 
 
@@ -170,8 +176,12 @@ def _row(layer: LayerSummary) -> tuple[str, ...]:
     )
 
 
-def summarize(plan: Plan) -> Summary:
-    """What the network of a plan costs."""
+def summarize(source: str | Path | NetworkSpec | Plan) -> Summary:
+    """What the network of a plan, a spec or a spec file costs.
+
+    Raises what `load_spec` raises.
+    """
+    plan = source if isinstance(source, Plan) else _lowered(source)
     pairs = zip(plan.layers, plan.sizes, plan.arrays[1:], strict=False)
     layers = [_layer(layer, n_in, arrays) for layer, n_in, arrays in pairs]
     layers[-1] = replace(layers[-1], activations=layers[-1].activations + plan.outputs)
@@ -182,6 +192,14 @@ def summarize(plan: Plan) -> Summary:
         bytes_each=int(plan.dtype.removeprefix("float")) // BITS_OF_A_BYTE,
         mini_batch_size=plan.normalised["hyperparameters"]["mini_batch_size"],
     )
+
+
+def _lowered(source: object) -> Plan:
+    # Loaded here, because who has a plan already needs neither.
+    from bpcompile.api import spec_given
+    from bpcompile.lower import lower
+
+    return lower(spec_given(source))
 
 
 def _layer(layer: Layer, n_in: int, arrays: tuple[Tensor, ...]) -> LayerSummary:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +156,7 @@ def _files_of(
         shown=excerpt(texts[SHOWN], "a1, y = ", "return {"),
         files=files,
         other=other,
-        changes=diff(other.spec, sample.spec).text(),
+        changes=_changes(other, sample),
     )
     return {
         f"{sample.name}.md": page,
@@ -164,6 +164,13 @@ def _files_of(
         **{name: chart.svg() for name, chart in charts.items()},
         **{files[name]: text for name, text in texts.items()},
     }
+
+
+def _changes(other: Sample, sample: Sample) -> str:
+    """What the command prints that stands above it: sides are called by their files."""
+    found = diff(other.spec, sample.spec)
+    a, b = replace(found.a, label=other.source), replace(found.b, label=sample.source)
+    return replace(found, a=a, b=b).text()
 
 
 def _steps() -> list[tuple[str, str, list[str]]]:

@@ -15,6 +15,7 @@ from bpcompile.blocks import (
     PARTS,
     UPDATE,
     CodeBlock,
+    by_place,
     split_blocks,
 )
 from bpcompile.plan import Plan
@@ -127,9 +128,10 @@ def test_the_way_forward_names_what_its_step_reads(target: str) -> None:
     """The names of the plan's own tensors stand in the lines that are said to compute
     with them."""
     plan = lower(load_spec(SPECS / "deep.json"))
-    blocks = [b for b in blocks_of(plan, target) if b.part == FEEDFORWARD]
+    places = by_place(blocks_of(plan, target), plan)
     for step in (s for block in plan.forward for s in block.steps):
         if isinstance(step, WeightedInput):
-            for block in (b for b in blocks if b.layer == step.layer):
-                names = set(re.findall(r"\w+", block.text))
+            for place in places[step.layer, FEEDFORWARD]:
+                text = "".join(block.text for block in place)
+                names = set(re.findall(r"\w+", text))
                 assert {step.weight.name, step.bias.name, step.below.name} <= names

@@ -354,3 +354,21 @@ def test_description_is_shown_and_does_nothing(
         (line,) = (line for line in out.splitlines() if "/description" in line)
         (span,) = re.findall(r"````(.*?)````", line)
         assert json.loads(span) == HOSTILE
+
+
+def test_settings_alone_end_without_an_empty_line(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    change = "hyperparameters.learning_rate=0.1"
+    code, out, _ = said(capfdbinary, "specs/xor.json", "--set", change)
+    assert code == 1 and out.endswith("-> 0.1\n") and "\n\n" not in out
+
+
+def test_one_optimizer_for_another_that_keeps_the_same_is_told_without_it(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    change = "hyperparameters.optimizer=nadam"
+    adam = load_spec("specs/xor.json", ["hyperparameters.optimizer=adam"])
+    found = diff(adam, load_spec("specs/xor.json", [change]))
+    (update,) = found.parts
+    assert update.why == "NAdam takes the place of Adam"

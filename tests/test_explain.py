@@ -175,7 +175,14 @@ def test_layer_and_equation_choose_exactly(layer, equation):
         (["-f", "svg", "--numbers"], "--numbers goes with text, not with -f svg"),
         (["-t", "nunpy"], "nunpy"),
         (["-o", ""], "the name is empty"),
-        ([str(SPECS / "sine.json")], "explain takes explain SPEC"),
+        (["-o", "no/"], "no/: is a directory; -o takes a file"),
+        (["-o", "a.pdf"], "a.pdf: no format has the suffix .pdf (one of: .txt or none"),
+        (["--layer", "2", "--layer", "3"], '--layer goes once, got "2" and "3"'),
+        (
+            ["--equation", "BP2", "--equation", "BP3"],
+            '--equation goes once, got "BP2" and "BP3"',
+        ),
+        ([str(SPECS / "sine.json")], "explain takes one SPEC, got "),
     ],
 )
 def test_wrong_values_are_answered_with_the_choices(arguments, message):
@@ -404,11 +411,11 @@ def test_a_file_is_written_and_written_again_but_not_over_another(kind, tmp_path
     ("suffix", "kind"),
     [
         *(("html", "html"), ("tex", "tex"), ("MD", "md"), ("mmd", "mermaid")),
-        *(("gv", "dot"), ("svg", "svg"), ("txt", "text"), ("other", "text")),
+        *(("gv", "dot"), ("svg", "svg"), ("txt", "text"), ("", "text")),
     ],
 )
 def test_without_f_the_suffix_of_the_file_says_the_format(suffix, kind, tmp_path):
-    path = tmp_path / f"made.{suffix}"
+    path = tmp_path / f"made.{suffix}".rstrip(".")
     assert bpcompile("explain", SPECS / "xor.json", "-o", path).returncode == 0
     printed = bpcompile("explain", SPECS / "xor.json", "-f", kind).stdout
     assert path.read_text("utf-8") == printed

@@ -66,14 +66,17 @@ def test_comments_are_read_and_printed_as_they_are(path):
 @pytest.mark.parametrize(
     ("written", "as_latex"),
     [
-        ("(w³)ᵀ δ³ ⊙ σ'(z²)", r"\left(w^{3}\right)^{\mathsf{T}}\, \delta^{3} \odot"),
-        ("λ/2n Σ w²", r"\frac{\lambda}{2 n}\, \sum w^{2}"),
+        (
+            "(w³)ᵀ δ³ ⊙ σ'(z²)",
+            r"\left(w^{3}\right)^{\mathsf{T}}\thinspace \delta^{3} \odot",
+        ),
+        ("λ/2n Σ w²", r"\frac{\lambda}{2 n}\thinspace \sum w^{2}"),
         ("1 / (1 + e⁻ᶻ)", r"\frac{1}{1 + e^{-z}}"),
         ("√(square / 2)", r"\sqrt{\frac{\text{square}}{2}}"),
         ("1 - β₂ᵗ", r"1 - \beta_{2}^{t}"),
         ("-(y / a)", r"-\frac{y}{a}"),
         ("a - b - c", "a - b - c"),
-        ("(1 if [a > 0] else s)", r"\begin{cases} 1 & \text{if } a > 0 \\ s"),
+        ("(1 if [a > 0] else s)", r"\begin{cases} 1 & \text{if } a > 0 \cr s"),
     ],
 )
 def test_binding_is_that_of_the_book(written, as_latex):

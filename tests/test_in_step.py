@@ -310,3 +310,14 @@ def test_mistake_in_templates_of_ones_own(
     assert code == 2
     assert re.match(rf"bpcompile: {said}", err)
     assert len(err.splitlines()) == 1
+
+
+def test_a_table_of_pyproject_in_another_file_is_told_where_it_goes(
+    capsys: Captured,
+) -> None:
+    Path("bad.toml").write_text(Path("pyproject.toml").read_text())
+    code, out, error = outcome(capsys, "--config", "bad.toml")
+    assert (code, out) == (2, "")
+    assert "/tool/bpcompile is that of a pyproject.toml" in error
+    assert "other files have outputs at the top, under no [tool.bpcompile]" in error
+    assert error.count("error[") == 1

@@ -300,6 +300,6 @@ all                                           17       12        16
 
 
 def test_sizes_in_words() -> None:
-    sizes = {1023: "1023 bytes", 1024: "1.0 KiB", 2**20 - 1: "1.0 MiB"}
-    sizes |= {95_440: "93.2 KiB", 3 * 2**30: "3.0 GiB", 5 * 2**50: "5,120.0 TiB"}
+    sizes = {1023: "1,023 bytes", 9_999: "9,999 bytes", -12_345: "-12.3 kB"}
+    sizes |= {95_440: "95.4 kB", 999_960: "1.0 MB", 5 * 10**15: "5,000.0 TB"}
     assert {size: size_text(size) for size in sizes} == sizes

@@ -132,6 +132,12 @@ def _mistakes(document: Document, at: _Path, table: Any) -> Iterator[SpecError]:
             message = "is missing"
         yield _mistake(document, at, "wrong-type", message, f"it lists {OUTPUTS}")
         return
+    shared, own = PLACES[SHARED]
+    if not at and isinstance(table.get(shared), dict) and own in table[shared]:
+        message = f"is that of a {SHARED}"
+        hint = f"other files have {OUTPUTS} at the top, under no [{shared}.{own}]"
+        yield _mistake(document, PLACES[SHARED], "unknown-key", message, hint)
+        return
     for key in table.keys() - {OUTPUTS}:
         yield _unknown(document, (*at, key), (OUTPUTS,))
     path, outputs = (*at, OUTPUTS), table.get(OUTPUTS)

@@ -50,8 +50,7 @@ def _facts(found: Difference) -> Iterator[str]:
     yield f"| layers | {said.shape(found.a)} | {said.shape(found.b)} | |"
     for fact in found.facts:
         before, after = (said.number(n, fact.unit) for n in (fact.before, fact.after))
-        added = f"{fact.added:+,}" if fact.changed else ""
-        yield f"| {fact.name} | {before} | {after} | {added} |"
+        yield f"| {fact.name} | {before} | {after} | {said.added(fact)} |"
 
 
 def _settings(found: Difference) -> Iterator[str]:

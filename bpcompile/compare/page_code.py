@@ -35,6 +35,7 @@ _ITSELF, _COMMENT = "[l]", "[comment]"
 #: stands.
 Words: TypeAlias = list[tuple[str, str]]
 _Made = TypeVar("_Made")
+_Numbered = TypeVar("_Numbered", "Source", "Line")
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,7 @@ class Chunk:
     @property
     def runs(self) -> Iterator[tuple[tuple[Line, ...], tuple[Line, ...]]]:
         """Of equal sides, the lines that follow each other in both modules."""
-        pairs = list(zip(self.left, self.right, strict=True))
-        for _, run in groupby(
-            enumerate(pairs), lambda item: [line.number - item[0] for line in item[1]]
-        ):
-            left, right = zip(*(pair for _, pair in run), strict=True)
-            yield left, right
+        return _runs(self.left, self.right)
 
 
 @dataclass(frozen=True)
@@ -121,6 +117,20 @@ class Passage:
             return False
         return self.keys[0] == self.keys[1]
 
+    @property
+    def runs(self) -> Iterator[tuple[tuple[Source, ...], tuple[Source, ...]]]:
+        """Of equal sides, the lines that follow each other in both modules."""
+        return _runs(self.left, self.right)
+
+    @property
+    def left_runs(self) -> list[tuple[Source, ...]]:
+        """The lines that follow each other in A's module, and in B's below."""
+        return [run for run, _ in _runs(self.left, self.left)]
+
+    @property
+    def right_runs(self) -> list[tuple[Source, ...]]:
+        return [run for run, _ in _runs(self.right, self.right)]
+
     @cached_property
     def keys(self) -> tuple[list[str], list[str]]:
         """What the lines say, whatever the number of the layer and the language."""
@@ -141,6 +151,18 @@ class Passage:
             )
         )
         return left, right
+
+
+def _runs(
+    left: Sequence[_Numbered], right: Sequence[_Numbered]
+) -> Iterator[tuple[tuple[_Numbered, ...], tuple[_Numbered, ...]]]:
+    """Pairs of lines, cut where a side's numbers do not go on."""
+    pairs = enumerate(zip(left, right, strict=True))
+    for _, run in groupby(
+        pairs, lambda item: [line.number - item[0] for line in item[1]]
+    ):
+        one, other = zip(*(pair for _, pair in run), strict=True)
+        yield one, other
 
 
 def chunks(passage: Passage) -> tuple[Chunk, ...]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TypeAlias
 
-from bpcompile.blocks import INITIAL, PARAMETERS, PARTS, split_blocks
+from bpcompile.blocks import (
+    FEEDFORWARD,
+    INITIAL,
+    PARAMETERS,
+    PARTS,
+    CodeBlock,
+    by_place,
+    split_blocks,
+)
 from bpcompile.compare import said
 from bpcompile.compare.difference import (
     KINDS,
     Difference,
-    Fact,
     LayerPair,
     PartChange,
 )
@@ -35,11 +42,10 @@ SIGNS = dict(zip(KINDS, "==~+-→", strict=True))
 TITLES = {PARAMETERS: "memory of the parameters", INITIAL: "first values"}
 #: Before a kind in a sentence.
 _BESIDE = {SAME: "the ", RENUMBERED: "only "}
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
-_THOUSAND = 1000
 
+_Lines: TypeAlias = tuple[Source, ...]
 #: The lines of each part of each layer, one sequence for each place of the module.
-Places: TypeAlias = Mapping[tuple[int, str], Sequence[tuple[Source, ...]]]
+Places: TypeAlias = Mapping[tuple[int, str], Sequence[_Lines]]
 
 
 @dataclass(frozen=True)
@@ -137,24 +143,11 @@ def facts(found: Difference) -> Iterator[FactView]:
         percent = f"{fact.added / fact.before:+.1%}" if fact.before else ""
         yield FactView(
             fact.name,
-            _counted(fact.before, fact),
-            _counted(fact.after, fact),
-            ("+" if fact.added > 0 else "") + _counted(fact.added, fact)
-            if fact.changed
-            else "",
+            said.number(fact.before, fact.unit),
+            said.number(fact.after, fact.unit),
+            said.added(fact),
             percent if fact.changed else "",
         )
-
-
-def _counted(number: int, fact: Fact) -> str:
-    """With commas; of bytes three digits."""
-    if not fact.unit:
-        return f"{number:,}"
-    size, units = float(number), iter(_UNITS)
-    unit = next(units)
-    while abs(size) >= _THOUSAND:
-        size, unit = size / _THOUSAND, next(units)
-    return f"{size:.0f} {unit}" if unit == _UNITS[0] else f"{size:.1f} {unit}"
 
 
 def verdict(found: Difference) -> str:
@@ -212,9 +205,10 @@ def _layer(
             side.get((layer, part), ())
             for side, layer in zip(places, layers, strict=True)
         )
+        comments = found.a.comment, found.b.comment
         passages = tuple(
-            Passage(one, other, layers, (found.a.comment, found.b.comment))
-            for one, other in zip_longest(before, after, fillvalue=())
+            Passage(one, other, layers, comments)
+            for one, other in _beside(before, after, part)
         )
         change = changes.get(part)
         if passages or change:
@@ -229,22 +223,37 @@ def _kind(passages: Iterable[Passage], change: PartChange | None) -> str:
     return SAME if all(passage.is_equal for passage in passages) else RENUMBERED
 
 
+def _beside(
+    before: Sequence[_Lines], after: Sequence[_Lines], part: str
+) -> Iterator[tuple[_Lines, _Lines]]:
+    """The places of a part on both sides, those of feedforward from the last: where
+    one side has one place alone it serves training, too."""
+    if part != FEEDFORWARD:
+        return zip_longest(before, after, fillvalue=())
+    pairs = zip_longest(reversed(before), reversed(after), fillvalue=())
+    return reversed(tuple(pairs))
+
+
 def _places(network: Network) -> Places:
     """Lines by layer and part, as far in as they begin; those of no layer by 0, ""."""
-    blocks = split_blocks(network.text, network.plan, network.target)
-    found: defaultdict[tuple[int, str], list[tuple[Source, ...]]] = defaultdict(list)
-    for key, run in groupby(blocks, lambda block: (block.layer, block.part)):
-        of_run = list(run)
-        text = of_run[0].text
-        indent = text[: len(text) - len(text.lstrip(" "))] if key[0] else ""
-        lines = (line for block in of_run for line in block.text.split("\n")[:-1])
-        found[key].append(
-            tuple(
-                Source(number, line.removeprefix(indent), indent)
-                for number, line in enumerate(lines, start=of_run[0].line)
-            )
-        )
-    return found
+    split = split_blocks(network.text, network.plan, network.target)
+    blocks = (
+        block if block.part in PARTS else replace(block, layer=0, part="")
+        for block in split
+    )
+    return {
+        key: [tuple(_sources(place, bool(key[0]))) for place in found]
+        for key, found in by_place(blocks, network.plan).items()
+    }
+
+
+def _sources(blocks: Sequence[CodeBlock], dedents: bool) -> Iterator[Source]:
+    text = blocks[0].text
+    indent = text[: len(text) - len(text.lstrip(" "))] if dedents else ""
+    for block in blocks:
+        lines = block.text.split("\n")[:-1]
+        for number, line in enumerate(lines, start=block.line):
+            yield Source(number, line.removeprefix(indent), indent)
 
 
 def rest(found: Difference, places: tuple[Places, Places]) -> tuple[Chunk, ...]:

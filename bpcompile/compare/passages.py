@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from itertools import chain
 from typing import TypeAlias
 
-from bpcompile.blocks import FEEDFORWARD, INITIAL, CodeBlock, split_blocks
+from bpcompile.blocks import FEEDFORWARD, INITIAL, CodeBlock, by_place, split_blocks
 from bpcompile.compare.difference import PARTS, Passage
 from bpcompile.compare.relative import relative_code
 from bpcompile.compare.sides import Network
@@ -18,16 +18,14 @@ Passages: TypeAlias = Mapping[tuple[int, str], tuple[str, ...]]
 def passages(network: Network) -> Passages:
     """The lines of each part, its comments among them, as far in as they begin.
 
-    Of feedforward, which stands in a module without dropout and for training, those of
-    training: they come last.
+    Of feedforward, which may stand in a module without dropout and for training, those
+    of training.
     """
     blocks = split_blocks(network.mathematics, network.plan, network.target)
-    found: dict[tuple[int, str], tuple[str, ...]] = {}
-    for key, run in groupby(blocks, lambda block: (block.layer, block.part)):
-        lines = tuple(_lines(run))
-        earlier = () if key[1] == FEEDFORWARD else found.get(key, ())
-        found[key] = (*earlier, *lines)
-    return found
+    return {
+        key: tuple(_lines(chain(*(found[-1:] if key[1] == FEEDFORWARD else found))))
+        for key, found in by_place(blocks, network.plan).items()
+    }
 
 
 def _lines(blocks: Iterable[CodeBlock]) -> Iterator[str]:

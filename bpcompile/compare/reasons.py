@@ -6,6 +6,7 @@ here: symbols, definitions and what cancels come from its entry.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bpcompile.compare.sides import Network
@@ -47,11 +48,11 @@ def of_output(a: Network, b: Network) -> Iterator[str]:
     """What cancels in BP1, or does not."""
     (before, was), (after, is_now) = (_cancelled(network) for network in (a, b))
     if after and before and after != before:
-        yield f"{after}; before, {before}"
+        yield f"{after}; before, {_past(before)}"
     elif after and not before:
         yield f"{after}; before, nothing cancelled between {was}"
     elif before and not after:
-        yield f"nothing cancels between {is_now}; before, {before}"
+        yield f"nothing cancels between {is_now}; before, {_past(before)}"
     elif a.spec.cost_entry.symbol != b.spec.cost_entry.symbol:
         yield f"∇ₐC is that of {is_now}, before of {was}"
     elif a.spec.cost != b.spec.cost:
@@ -159,6 +160,14 @@ def _cancelled(network: Network) -> tuple[str, str]:
     return fused.reason if fused else "", f"{cost.symbol} cost and {output.symbol}"
 
 
+#: What entries say of the algebra, and how that is said of what was.
+_WAS = {"cancels": "cancelled", "is": "was", "vanish": "vanished"}
+
+
+def _past(reason: str) -> str:
+    return re.sub(r"\w+", lambda word: _WAS.get(word[0], word[0]), reason)
+
+
 # ---- The update --------------------------------------------------------------------
 
 
@@ -168,6 +177,8 @@ def _of_optimizer(a: Network, b: Network) -> Iterator[str]:
     )
     if before != after:
         yield f"{after.symbol} takes the place of {before.symbol}"
+        if after.state == before.state:
+            return
         if after.state:
             yield f"it keeps {' and '.join(after.state)} of every parameter"
         elif before.state:

@@ -23,6 +23,7 @@ from bpcompile.compare.relative import relative, relative_code
 from bpcompile.errors import printable
 from bpcompile.fields import normalised
 from bpcompile.sections import Layer
+from bpcompile.summary import size_text
 
 ARROW = "->"
 #: Of a longer value only what is about the first difference.
@@ -50,14 +51,20 @@ def shape(side: Side) -> str:
 
 
 def number(value: int, unit: str = "") -> str:
-    """With commas between thousands."""
-    return f"{value:,}{unit and f' {unit}'}"
+    """With commas between thousands, bytes as all of bpcompile tells them."""
+    return size_text(value) if unit else f"{value:,}"
+
+
+def added(found: Fact) -> str:
+    """With its sign; "" where nothing was."""
+    sign = "+" if found.added > 0 else ""
+    return sign + number(found.added, found.unit) if found.changed else ""
 
 
 def fact(found: Fact) -> tuple[str, str]:
     """Before and after, and what was added: 23,860 -> 79,510 and +55,650."""
-    after = number(found.after, found.unit)
-    return f"{number(found.before)} {ARROW} {after}", f"{found.added:+,}"
+    before, after = (number(n, found.unit) for n in (found.before, found.after))
+    return f"{before} {ARROW} {after}", added(found)
 
 
 def value(found: Any) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from bpcompile.api import load_spec
+from bpcompile.api import spec_given
 from bpcompile.compare.difference import Side
 from bpcompile.errors import UserError, printable
 from bpcompile.functions import Function
@@ -114,7 +114,7 @@ class Generated:
 
 def generated(given: Given) -> Generated | None:
     """The file, if it is one of ours by its header."""
-    if isinstance(given, NetworkSpec) or not os.path.isfile(given):
+    if not isinstance(given, str | Path) or not os.path.isfile(given):
         return None
     found = examine(Path(given))
     if found.text is None or found.foreign:
@@ -126,7 +126,7 @@ def network(given: Given, renderer: Renderer, overrides: Sequence[str] = ()) -> 
     """A spec for a target. Raises what `load_spec` raises."""
     if isinstance(given, NetworkSpec):
         return Network(given.name, given.name, given, renderer)
-    spec = load_spec(given, overrides)
+    spec = spec_given(given, overrides)
     path = spec.name if str(given) == "-" else printable(str(given))
     # What is set need not be said twice: it is what differs.
     return Network(path + " with --set" * bool(overrides), path, spec, renderer)

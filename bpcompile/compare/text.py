@@ -58,7 +58,12 @@ def _of_networks(found: Difference) -> Iterator[Line]:
     yield Line(a if a == b else f"{a} {said.ARROW} {b}", "heading")
     yield from _facts(found)
     yield from _settings(found)
-    yield Line("")
+    told = list(_told(found))
+    yield from (Line(""), *told) if told else ()
+
+
+def _told(found: Difference) -> Iterator[Line]:
+    """The layers that have changed, then what has for all of them."""
     for run in said.runs(found):
         yield from _layers(run, found)
     for change in found.parts:

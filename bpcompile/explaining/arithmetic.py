@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ _HAND = {
 }
 _UP = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DOWN = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+#: A negative number that is an argument, or in brackets already.
+_ENCLOSED = re.compile(r"(?<=\(|,)( ?)\((-[\d.e+-]+)\)(?=[,)])")
 
 Numbers = Sequence[float]
 
@@ -46,9 +50,16 @@ class Value:
         return rounded(self.number)
 
     @property
+    def way(self) -> str:
+        """The arithmetic, if it is more than the number itself."""
+        return (
+            "" if self.arithmetic in (self.text, f"({self.text})") else self.arithmetic
+        )
+
+    @property
     def line(self) -> str:
         """All of it: "z²₁ = 0.5·0.2 + 0.1 = 0.2"."""
-        way = f" = {self.arithmetic}" if self.arithmetic else ""
+        way = f" = {self.way}" if self.way else ""
         return f"{self.name}{way.replace('=', '→', self.becomes)} = {self.text}"
 
 
@@ -75,7 +86,7 @@ def spelled(tree: Expr, values: Mapping[str, float]) -> str:
     if operations(tree) > _MOST_OPERATIONS:
         return ""
     words = {name: operand(value) for name, value in values.items()}
-    return spell(_shortened(tree), _HAND, words)
+    return _ENCLOSED.sub(r"\1\2", spell(_shortened(tree), _HAND, words))
 
 
 def _shortened(tree: Expr) -> Expr:

@@ -1,4 +1,8 @@
-"""An explanation as Markdown, formulas between dollars."""
+"""An explanation as Markdown, formulas between dollars.
+
+GitHub takes the backslash before punctuation away before it reads a formula, and knows
+no \\operatorname: `latex` has neither, but for an underscore.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from bpcompile.explaining.document import (
 from bpcompile.explaining.latex import latex, shown
 from bpcompile.explaining.model import Prose, Sentence, displayed, remark
 
+_UPRIGHT = re.compile(r"\\mathrm(\{[^{}]*\\_[^{}]*\})")
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>$|#~]")
 
 
@@ -65,7 +70,7 @@ def _formula(formula: Formula) -> Iterator[str]:
         label = formula.label if place == 0 else ""
         last = place == len(nodes) - 1
         yield from ([""] if place else [])
-        yield from ("$$", shown(node, label, beside if last else ""), "$$")
+        yield from ("$$", _math(shown(node, label, beside if last else "")), "$$")
     if rest and not beside:
         yield from ([""] if nodes else [])
         yield _words(rest)
@@ -73,9 +78,14 @@ def _formula(formula: Formula) -> Iterator[str]:
 
 def _words(sentence: Sentence) -> str:
     return "".join(
-        _escaped(run.text) if isinstance(run, Prose) else f"${latex(run)}$"
+        _escaped(run.text) if isinstance(run, Prose) else f"${_math(latex(run))}$"
         for run in sentence
     )
+
+
+def _math(formula: str) -> str:
+    """With underscores as they are, which text takes and upright letters do not."""
+    return _UPRIGHT.sub(r"\\text\1", formula).replace(r"\_", "_")
 
 
 def _escaped(text: str) -> str:

@@ -108,10 +108,10 @@ def _code(code: Code) -> Iterator[str]:
 
 
 def said_lines(code: Code) -> str:
-    """Where it stands in the module."""
-    if code.last == code.line:
-        return f"line {code.line}"
-    return f"lines {code.line} to {code.last}"
+    """Where it stands in the module, and what for."""
+    many = code.last > code.line
+    place = f"lines {code.line} to {code.last}" if many else f"line {code.line}"
+    return f"{place}, {code.said}" if code.said else place
 
 
 def dedented(code: Code) -> list[str]:

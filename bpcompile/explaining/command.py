@@ -54,9 +54,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--numbers", action="store_true", help="with an example worked through"
     )
-    parser.add_argument("--layer", metavar="N", help="this layer alone, from 1")
+    # Of two, argparse would take the last without a word.
     parser.add_argument(
-        "--equation", metavar="NAME", help=f"this one alone: {', '.join(CHOICES)}"
+        "--layer",
+        metavar="N",
+        action="append",
+        default=[],
+        help="this layer alone, from 1",
+    )
+    parser.add_argument(
+        "--equation",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help=f"this one alone: {', '.join(CHOICES)}",
     )
     parser.add_argument(
         "--set",
@@ -77,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
 
     known = (*FORMATS, *PICTURES)
     options.format = format_of(options.format, options.output, known)
+    options.layer = _one("--layer", options.layer)
+    options.equation = _one("--equation", options.equation)
     _refuse_wrong(options)
     spec, warnings = load_spec_with_warnings(options.spec, options.overrides)
     for warning in warnings:
@@ -98,6 +111,14 @@ def run(options: argparse.Namespace) -> int:
     else:
         write_document(text, options.output, [options.spec], _OURS, options.force)
     return 0
+
+
+def _one(name: str, given: list[str]) -> str | None:
+    """The value of an option that is given once, if it is."""
+    if len(given) > 1:
+        values = " and ".join(map(quote, given[:2]))
+        raise UserError(f"{name} goes once, got {values}")
+    return given[0] if given else None
 
 
 def _refuse_wrong(options: argparse.Namespace) -> None:

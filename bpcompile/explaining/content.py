@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
-from bpcompile.blocks import EQUATIONS, FEEDFORWARD, INITIAL, UPDATE, CodeBlock
+from bpcompile.blocks import (
+    EQUATIONS,
+    FEEDFORWARD,
+    INITIAL,
+    SCALING,
+    UPDATE,
+    CodeBlock,
+    by_place,
+)
 from bpcompile.explaining.definitions import definitions
 from bpcompile.explaining.derivation import derive
 from bpcompile.explaining.document import (
@@ -18,10 +26,11 @@ from bpcompile.explaining.document import (
     Section,
 )
 from bpcompile.explaining.example import example
+from bpcompile.explaining.limits import after_update, before_update, norm_of_all
 from bpcompile.explaining.model import Node, Prose, Sentence, Symbol, mapped
 from bpcompile.explaining.notation import formula
 from bpcompile.explaining.numbers import WorkedExample
-from bpcompile.explaining.overview import overview
+from bpcompile.explaining.overview import drawn, overview
 from bpcompile.explaining.sentences import sentence
 from bpcompile.explaining.shapes import shapes_of, sized
 from bpcompile.lower_forward import superscript
@@ -29,10 +38,12 @@ from bpcompile.lower_steps import LayerSteps
 from bpcompile.plan import Block, Plan
 from bpcompile.spec import NetworkSpec
 from bpcompile.step import Step
-from bpcompile.steps import ClipValue
+from bpcompile.steps import Drop
 
 #: What `--equation` may choose.
 CHOICES = (*EQUATIONS, FEEDFORWARD, UPDATE)
+#: What the lines of feedforward serve where there are some for each.
+OUTSIDE, TRAINING = "outside of training", "in training"
 
 
 @dataclass(frozen=True)
@@ -82,10 +93,9 @@ class Explained:
         self._forward_steps = _by_layer(plan.forward)
         self._backward_steps = _by_layer(plan.backward)
         self._update_steps = _by_layer(plan.update)
-        self._blocks: dict[tuple[int, str], list[CodeBlock]] = {}
+        self._places = by_place(blocks, plan)
         self._fused: dict[tuple[int, str], list[CodeBlock]] = {}
         for block in blocks:
-            self._blocks.setdefault((block.layer, block.part), []).append(block)
             self._fused.setdefault((block.layer, block.equation), []).append(block)
 
     def sections(self) -> tuple[Section, ...]:
@@ -95,6 +105,7 @@ class Explained:
             made += overview(self.plan)
             items = tuple(definitions(self.spec, self.plan))
             made.append(Section("Operators", "operators", items))
+        made += self._clipping()
         layers = map(self._layer, range(1, self._depth + 1))
         made += (section for section in layers if section.items)
         made += self._derivation()
@@ -137,17 +148,17 @@ class Explained:
         )
 
     def _forward(self, layer: int) -> Beside:
-        steps = self._forward_steps.get(layer, ())
-        formulas = [Formula("", self._sized(step.formula)) for step in steps]
+        formulas: list[Sentence] = []
         if layer == 1:
             scaling = self.plan.scaling
             text = f"a¹ = {scaling.formula if scaling else 'x'}"
-            said = (*self._sized(text), Prose(", one example in each column"))
-            formulas.insert(0, Formula("", said))
-        first, *rest = formulas
-        labelled = Formula(FEEDFORWARD, first.sentence)
-        code = self._code(layer, FEEDFORWARD)
-        return Beside(FEEDFORWARD, (labelled, *rest), code)
+            formulas.append((*self._sized(text), Prose(", one example in each column")))
+        for step in self._forward_steps.get(layer, ()):
+            if isinstance(step, Drop):
+                formulas.append(drawn(layer))
+            formulas.append(self._sized(step.formula))
+        code = (*self._code(layer, SCALING), *self._code(layer, FEEDFORWARD))
+        return Beside(FEEDFORWARD, _labelled(FEEDFORWARD, formulas), code)
 
     def _update(self, layer: int) -> Beside:
         up = superscript(layer)
@@ -155,13 +166,21 @@ class Explained:
         said = _of_layer(sentence(self.plan.update_formula), of_layer)
         first, *rest = said
         whole = first if isinstance(first, Prose) else sized(first, self._shapes)
-        formulas = [Formula(UPDATE, (whole, *rest))]
-        steps = [*self.plan.clipping, *self._update_steps[layer]]
-        if any(isinstance(step, ClipValue) for step in steps):
-            text = f"before that, every entry of ∂C/∂w{up}, ∂C/∂b{up} is clipped"
-            formulas.append(Formula("", sentence(text)))
-        formulas += [Formula("", sentence(s.formula)) for s in steps if s.formula]
-        return Beside(UPDATE, tuple(formulas), self._code(layer, UPDATE))
+        formulas = (
+            *before_update(self.plan, layer),
+            (whole, *rest),
+            *after_update(self.plan, layer),
+        )
+        code = self._code(layer, UPDATE)
+        return Beside(UPDATE, _labelled(UPDATE, formulas), code)
+
+    def _clipping(self) -> Iterator[Section]:
+        """What is done to the gradients of all layers before any update."""
+        formulas = norm_of_all(self.plan)
+        if formulas and self.choice.layer is None and self.choice.takes(0, UPDATE):
+            code = self._code(0, UPDATE)
+            items = (Beside(UPDATE, _labelled(UPDATE, formulas), code),)
+            yield Section("All layers together", "all-layers", items)
 
     def _sized(self, text: str) -> Sentence:
         """A formula with the sizes of its matrices; what follows it as it is."""
@@ -174,10 +193,14 @@ class Explained:
 
     def _code(self, layer: int, part: str) -> tuple[Code, ...]:
         """The lines of a layer's equation, comments included, as they stand."""
-        found = (layer, part)
+        found = self._places.get((layer, part), [])
+        if part == FEEDFORWARD and len(found) > 1:
+            *others, trained = found
+            told = ((OUTSIDE, list(chain(*others))), (TRAINING, list(trained)))
+            return tuple(code for said, some in told for code in _joined(some, said))
         # Where the update is one with it, there may be no other lines.
-        blocks = self._blocks.get(found) or self._fused.get(found, [])
-        return tuple(dict.fromkeys(_joined(blocks)))
+        blocks = list(chain(*found)) or self._fused.get((layer, part), [])
+        return tuple(_joined(blocks))
 
     # ---- The fused form ----------------------------------------------------------------
 
@@ -197,14 +220,20 @@ def _by_layer(blocks: Iterable[Block]) -> dict[int, tuple[Step, ...]]:
     return {block.layer: block.steps for block in blocks}
 
 
-def _joined(blocks: list[CodeBlock]) -> Iterator[Code]:
+def _labelled(label: str, sentences: Iterable[Sentence]) -> tuple[Formula, ...]:
+    """Formulas below each other, the label before the first."""
+    first, *others = sentences
+    return (Formula(label, first), *(Formula("", one) for one in others))
+
+
+def _joined(blocks: list[CodeBlock], said: str = "") -> Iterator[Code]:
     """Their lines, of neighbours as one."""
     whole = ""
     for block, following in zip_longest(blocks, blocks[1:]):
         whole += block.text
         if following is None or following.line != block.line + block.text.count("\n"):
             lines = tuple(whole.removesuffix("\n").split("\n"))
-            yield Code(block.line + block.text.count("\n") - len(lines), lines)
+            yield Code(block.line + block.text.count("\n") - len(lines), lines, said)
             whole = ""
 
 

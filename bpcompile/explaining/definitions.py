@@ -16,7 +16,7 @@ from bpcompile.lower_operators import kinks_in_words
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import ACTIVATIONS, OPTIMIZERS, SCALINGS, SCHEDULES
 from bpcompile.operators.entry import REALS, Activation, Body, Cost, Entry, Reduce
-from bpcompile.plan import Plan, Schedule
+from bpcompile.plan import Plan, Scaling, Schedule
 from bpcompile.spec import NetworkSpec
 
 
@@ -24,8 +24,7 @@ def definitions(spec: NetworkSpec, plan: Plan) -> Iterator[Item]:
     """What each operator of a spec computes, in the order in which data meet it."""
     steps = LayerSteps(spec)
     if plan.scaling:
-        yield _said("scaling", SCALINGS[plan.scaling.kind])
-        yield Formula("", sentence(f"a¹ = {plan.scaling.formula}"))
+        yield from _scaling(plan.scaling)
     seen: dict[Activation, list[int]] = {}
     for index, entry in steps.activations.items():
         seen.setdefault(entry, []).append(index)
@@ -53,6 +52,21 @@ def _said(role: str, entry: Entry, more: str = "") -> Term:
         for known in registry.values()
     )
     return Term(f"{role} {entry.kind}{more}", entry.description if ours else "")
+
+
+def _scaling(scaling: Scaling) -> Iterator[Item]:
+    entry = SCALINGS[scaling.kind]
+    yield _said("scaling", entry)
+    yield Formula("", sentence(f"a¹ = {scaling.formula}"))
+    for text in entry.fit_formulas:
+        yield Formula("", (formula(text),))
+    if scaling.fitted:
+        text = (
+            "Fitted on the n examples of the training data, column by column; one that "
+            "holds the same number everywhere is divided by 1. Until then inputs stay "
+            "what they are."
+        )
+        yield Paragraph((Prose(text),))
 
 
 # ---- Activations -----------------------------------------------------------------------
@@ -102,6 +116,10 @@ def _listed(layers: list[int]) -> str:
 def _cost(cost: Cost, plan: Plan) -> Iterator[Item]:
     yield _said("cost", cost)
     yield Formula("", (*sentence(f"C = {cost.formula}"), Prose(", for one example")))
+    if plan.task == "classification" and plan.outputs > 1:
+        low, high = plan.labels.low, plan.labels.high
+        text = f"y of a label is {high} for its class and {low} for every other."
+        yield Paragraph((Prose(text),))
     if plan.labels.coded is not None:
         names = {**SIGNS, "n_out": plan.last, "label_smoothing": "s"}
         coded = expression(plan.labels.coded, names)

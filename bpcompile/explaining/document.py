@@ -32,10 +32,14 @@ class Formula:
 
 @dataclass(frozen=True)
 class Code:
-    """Consecutive lines of the generated module; `line` is the number of the first."""
+    """Consecutive lines of the generated module; `line` is the number of the first.
+
+    said   what they serve, where others serve something else; else ""
+    """
 
     line: int
     lines: tuple[str, ...]
+    said: str = ""
 
     @property
     def last(self) -> int:

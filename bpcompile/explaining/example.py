@@ -33,7 +33,7 @@ def _heading(equation: str, said: Sentence) -> Item:
 
 def _lines(values: tuple[Value, ...], more: int) -> Iterator[Sentence]:
     for value in values:
-        by = f" = {value.arithmetic}" if value.arithmetic else ""
+        by = f" = {value.way}" if value.way else ""
         yield _line(f"{value.name}{by} = {value.text}")
     if more:
         yield (Prose(f"and {more} more"),)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpcompile.api import load_spec
+from bpcompile.api import spec_given
 from bpcompile.blocks import split_blocks
 from bpcompile.errors import UserError, nearest, quote
 from bpcompile.explaining.as_markdown import as_markdown
@@ -70,7 +70,7 @@ def explain(
 
     Source: Nielsen, chapter 2, equations (BP1) to (BP4) and (25).
     """
-    found = spec if isinstance(spec, NetworkSpec) else load_spec(spec, overrides)
+    found = spec_given(spec, overrides)
     plan = lower(found)
     made = load_target(target or default_target_name())
     choice = chosen(plan, layer, equation)
@@ -99,6 +99,8 @@ def chosen(plan: Plan, layer: int | None, equation: str | None) -> Choice:
         guess = f'; did you mean "{meant}"?' if meant else ""
         known = ", ".join(CHOICES)
         raise UserError(f"no equation {quote(equation)}{guess} (one of: {known})")
+    if layer is not None and type(layer) is not int:
+        raise UserError(f"layer is a number from 1, got {quote(layer)}")
     if layer is not None and not 1 <= layer <= plan.depth:
         raise UserError(f"no layer {layer}: {plan.name} has layers 1 to {plan.depth}")
     if equation is not None:

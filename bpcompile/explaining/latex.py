@@ -32,6 +32,7 @@ LETTERS = {
     "δ": "delta",
     "ε": "varepsilon",
     "η": "eta",
+    "κ": "kappa",
     "λ": "lambda",
     "μ": "mu",
     "π": "pi",
@@ -57,6 +58,8 @@ _SIGNS = {
     "∇": r"\nabla",
     "∇ₐ": r"\nabla_{a}",
 }
+#: Functions that LaTeX knows by these names.
+_NAMED = frozenset({"cos", "cosh", "exp", "ln", "log", "max", "min", "sin", "tanh"})
 #: What means something to LaTeX or to Markdown.
 _SPECIAL = re.compile(r"[\\{}$&#^_~%<>*`|\[\]]")
 _ESCAPED = {
@@ -135,7 +138,7 @@ def _enclosed(node: Node) -> str:
         case Choice(value, condition, otherwise):
             first = rf"{latex(value)} & \text{{if }} {latex(bare(condition))}"
             last = rf"{latex(otherwise)} & \text{{else}}"
-            return rf"\begin{{cases}} {first} \\ {last} \end{{cases}}"
+            return rf"\begin{{cases}} {first} \cr {last} \end{{cases}}"
     raise TypeError(node)
 
 
@@ -144,7 +147,8 @@ def _row(items: tuple[Node, ...], tight: bool) -> str:
     for before, item in pairwise(items):
         words = isinstance(before, Word) or isinstance(item, Word)
         sizes = isinstance(before, Sized) or isinstance(item, Sized)
-        gap = r"\ " if words else r"\;" if sizes else "" if tight else r"\,"
+        narrow = "" if tight else r"\thinspace"
+        gap = r"\ " if words else r"\enspace" if sizes else narrow
         made += f"{gap} {latex(item)}"
     return made
 
@@ -167,7 +171,7 @@ def _symbol(name: str) -> str:
         return _SIGNS.get(name, name)
     if found := re.fullmatch(r"([A-Za-z])(\d+)", name):
         return f"{found[1]}_{{{found[2]}}}"
-    return rf"\operatorname{{{escaped(name)}}}"
+    return f"\\{name}" if name in _NAMED else rf"\mathrm{{{escaped(name)}}}"
 
 
 def _prefix(sign: str) -> str:

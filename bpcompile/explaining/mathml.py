@@ -121,7 +121,9 @@ def _row(items: tuple[Node, ...], tight: bool) -> Element:
 
 
 def _choice(value: Node, condition: Node, otherwise: Node) -> Element:
-    first = _element("mrow", _element("mtext", "if "), _tree(bare(condition)))
+    first = _element(
+        "mrow", _element("mtext", "if\N{NO-BREAK SPACE}"), _tree(bare(condition))
+    )
     rows = ((_tree(value), first), (_tree(otherwise), _element("mtext", "else")))
     table = _element(
         "mtable",

@@ -6,9 +6,11 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from bpcompile import reference
+from bpcompile.api import spec_given
 from bpcompile.check import sample_data
 from bpcompile.errors import UserError
 from bpcompile.explaining.arithmetic import DIGITS, SHOWN
@@ -38,6 +40,15 @@ class WorkedExample:
         """Plain text, ending without a line feed."""
         return "\n".join(_lines(self))
 
+    def _repr_html_(self) -> str:
+        """The same as notebooks show it, formulas in MathML."""
+        from bpcompile.explaining.as_page import as_fragment
+        from bpcompile.explaining.document import Document
+        from bpcompile.explaining.example import example
+
+        section = example(self, lambda layer, equation: True)
+        return as_fragment(Document(self.name, "", (section,)))
+
 
 #: Of more parameters nobody follows the numbers, and loops in Python take minutes.
 MOST_PARAMETERS = 2_000_000
@@ -47,19 +58,21 @@ _WIDTH = 80
 _TIED = "\N{NO-BREAK SPACE}"
 
 
-def worked_example(spec: NetworkSpec) -> WorkedExample:
+def worked_example(spec: str | Path | NetworkSpec) -> WorkedExample:
     """One input through feedforward, BP1 to BP4 and one update step.
 
     The input is the first of those on which `bpcompile check --run` compares gradients,
     rounded to one decimal; weights and biases are the first values of the spec's seed,
-    rounded to two. Raises UserError for a network of more than `MOST_PARAMETERS`.
+    rounded to two. Raises what `load_spec` raises, and UserError for a network of more
+    than `MOST_PARAMETERS`.
     """
-    _refuse_large(spec)
-    plan = lower(spec)
-    x, y = _example(spec)
-    numbers = computed(spec, x, y, _parameters(spec))
+    found = spec_given(spec)
+    _refuse_large(found)
+    plan = lower(found)
+    x, y = _example(found)
+    numbers = computed(found, x, y, _parameters(found))
     stages = (*Walk(plan, numbers).stages(), *Update(plan, numbers).stages())
-    return WorkedExample(spec.name, _notes(plan, numbers), stages)
+    return WorkedExample(found.name, _notes(plan, numbers), stages)
 
 
 def _refuse_large(spec: NetworkSpec) -> None:
@@ -110,9 +123,9 @@ def _lines(example: WorkedExample) -> Iterator[str]:
             yield from ("", title)
         yield from _wrapped(stage.label, "  ")
         # A name is not torn from its number.
-        given = (v.line.replace(" ", _TIED) for v in stage.values if not v.arithmetic)
+        given = (v.line.replace(" ", _TIED) for v in stage.values if not v.way)
         yield from _wrapped(", ".join(given), "    ")
-        yield from (f"    {v.line}" for v in stage.values if v.arithmetic)
+        yield from (f"    {v.line}" for v in stage.values if v.way)
         if stage.more:
             yield f"    … {stage.more:,} more"
 
@@ -139,7 +152,10 @@ def _notes(plan: Plan, numbers: Computed) -> tuple[str, ...]:
             "The inputs' scaling is fitted on training data; here they stay as they are."
         )
     if plan.dropouts:
-        notes.append("Dropout drops what it drops in the first step of training.")
+        notes.append(
+            "Dropout drops what it drops in the first step of training: a neuron whose "
+            "number of the seed's stream for it is below p has r = 0."
+        )
     if plan.decays or numbers.spec.hyperparameters.regularization.penalties:
         notes.append(
             f"The training set is taken to have n = {TRAINING_SET:,} examples."

@@ -6,13 +6,19 @@ from collections.abc import Iterator
 
 from bpcompile.explaining.document import Formula, Paragraph, Section, Table
 from bpcompile.explaining.expressions import SIGNS
-from bpcompile.explaining.model import Prose
+from bpcompile.explaining.model import Prose, Sentence
 from bpcompile.explaining.notation import formula
 from bpcompile.explaining.shapes import shapes_of, sized
+from bpcompile.lower_forward import superscript
 from bpcompile.plan import Plan
-from bpcompile.summary import summarize
+from bpcompile.summary import HEAD, WORDS, size_text, summarize
 
-_KILO = 1024
+_DROPPED = (
+    "kept is what dropout leaves of a, and what the next layer reads in training: r is 0 "
+    "for a neuron that is dropped, with probability p, and 1/(1 - p) for one that is not, "
+    "drawn anew for every neuron and example in every step. Outside of training nothing "
+    "is dropped."
+)
 
 
 def overview(plan: Plan) -> Iterator[Section]:
@@ -27,30 +33,7 @@ def _shape(plan: Plan) -> Paragraph:
 
 def _table(plan: Plan) -> Table:
     """Shapes, parameters and multiply-adds of every layer and in all."""
-    summary = summarize(plan)
-    head = ("layer", "activation", "neurons", "w", "b", "parameters")
-    rows = [
-        (
-            str(layer.index),
-            layer.activation or "input",
-            f"{layer.size:,}",
-            _times(layer.weights),
-            _times(layer.biases),
-            f"{layer.parameters:,}",
-            f"{layer.forward:,}",
-            f"{layer.backward:,}",
-        )
-        for layer in summary.layers
-    ]
-    total = (
-        *("all", "", "", "", "", f"{summary.parameters:,}"),
-        *(f"{summary.forward:,}", f"{summary.backward:,}"),
-    )
-    return Table((*head, "forward", "backward"), (*rows, total), words=2)
-
-
-def _times(shape: tuple[int, int] | None) -> str:
-    return f"{shape[0]}×{shape[1]}" if shape else ""
+    return Table(HEAD, summarize(plan).rows, WORDS)
 
 
 def _memory(plan: Plan) -> Paragraph:
@@ -60,24 +43,12 @@ def _memory(plan: Plan) -> Paragraph:
         "for what the optimizer keeps": summary.state_bytes,
         "for a mini-batch": summary.mini_batch_bytes,
     }
-    said = ", ".join(f"{_size(size)} {what}" for what, size in parts.items() if size)
+    sizes = (f"{size_text(size)} {what}" for what, size in parts.items() if size)
     text = (
         "Forward and backward are the multiply-adds of the products for one example. "
-        f"In {plan.dtype}: {said}."
+        f"In {plan.dtype}: {', '.join(sizes)}."
     )
     return Paragraph((Prose(text),))
-
-
-def _size(size: int) -> str:
-    """Bytes as a person reads them."""
-    if size < _KILO:
-        return f"{size} bytes"
-    for unit in ("KiB", "MiB"):
-        size_of_unit = size / _KILO
-        if size_of_unit < _KILO:
-            return f"{size_of_unit:.1f} {unit}"
-        size //= _KILO
-    return f"{size / _KILO:.1f} GiB"
 
 
 def _notation(plan: Plan) -> Iterator[Paragraph | Formula]:
@@ -99,12 +70,25 @@ def _notation(plan: Plan) -> Iterator[Paragraph | Formula]:
         "BP4 go back down."
     )
     yield Paragraph((Prose(more),))
+    if plan.dropouts:
+        yield Paragraph((Prose(_DROPPED),))
+    if plan.cost.penalty is not None:
+        yield Paragraph((Prose("n is the number of examples in the training set."),))
+
+
+def drawn(layer: int) -> Sentence:
+    """The factors of a layer that drops neurons."""
+    up = superscript(layer)
+    factor = formula(f"r{up} = (0 if dropped else 1 / (1 - p{up}))")
+    return factor, Prose(", dropped with probability "), formula(f"p{up}")
 
 
 def _constants(plan: Plan) -> Table:
     """The numbers of the spec, as the formulas and as the code call them."""
+    probabilities = {d.constant: f"p{superscript(d.layer)}" for d in plan.dropouts}
+    signs = {**SIGNS, **probabilities}
     rows = tuple(
-        (SIGNS.get(c.name, ""), c.name.upper(), _value(c.value)) for c in plan.constants
+        (signs.get(c.name, ""), c.name.upper(), _value(c.value)) for c in plan.constants
     )
     return Table(("sign", "name in the code", "value"), rows, words=2)
 

@@ -157,7 +157,9 @@ class Walk:
 
     def _dropped(self, layer: int) -> Iterator[Value]:
         factors, a = self.numbers.factors[layer], self.numbers.a[layer]
-        yield from results(named("r", layer), factors)
+        p = operand(self.numbers.spec.layers[layer - 1].dropout)
+        chosen = [f"1 / (1 - {p})" if r else "" for r in factors]
+        yield from results(named("r", layer), factors, chosen)
         texts = [
             f"{operand(r)}·{operand(a_j)}"
             for r, a_j in islice(zip(factors, a, strict=True), SHOWN)

@@ -96,7 +96,7 @@ class Update:
         assert most is not None
         bound = operand(most)
         texts = [
-            f"max(-{bound}, min({bound}, {operand(value.number)}))"
+            f"max(-{bound}, min({bound}, {value.text}))"
             for value in entries("", self.numbers.nabla[name])
         ]
         values = entries(f"∂C/∂{_name(name)}", self.numbers.clipped[name], texts)

@@ -63,6 +63,10 @@ STANDARDIZE = Scaling(
     fitted=True,
     formula="(x - mean) / standard deviation, by column",
     define=_standardize,
+    fit_formulas=(
+        "mean = Σ x / n",
+        "standard deviation = √(Σ (x - mean)² / n)",
+    ),
 )
 
 MIN_MAX = Scaling(

@@ -128,8 +128,9 @@ class Schedule(Entry):
 class Scaling(Entry):
     """Inputs as (x - shift) / divisor, over "mean", "std", "min", "max" of a column.
 
-    define    (shift, divisor) of a column of numbers in plain Python, a constant one
-              divided by 1
+    define         (shift, divisor) of a column of numbers in plain Python, a constant
+                   one divided by 1
+    fit_formulas   how its formula's words come of the n numbers of a column
     """
 
     shift: Expr
@@ -137,6 +138,7 @@ class Scaling(Entry):
     fitted: bool
     formula: str
     define: Callable[..., tuple[float, float]]
+    fit_formulas: tuple[str, ...] = ()
 
     @property
     def is_identity(self) -> bool:
