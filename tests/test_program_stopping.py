@@ -96,7 +96,7 @@ def test_divergence_is_said_before_stopping(program: Any) -> None:
     run = program("values", **{**STOPPING, **SPLIT, "learning_rate": 1e6})
     for words in ((), ("--quiet",)):
         run("train", "--data", "data.npz", *words, code=1)
-        assert re.match(r"diverged in epoch \d+: ", run.error)
+        assert re.match(r"diverged in epoch \d+, step \d+: ", run.error)
         assert not run.weights.exists()
 
 
