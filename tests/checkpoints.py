@@ -133,7 +133,7 @@ def history_of(path: pathlib.Path) -> list[dict[str, Any]]:
 
 def told(lines: list[str]) -> list[str]:
     """What a run printed, but for times and where it was resumed."""
-    timeless = [re.sub(r"  \d+\.\d\d s$", "", line) for line in lines]
+    timeless = [re.sub(r"  \d+\.\d\d s  \d+ examples/s$", "", line) for line in lines]
     return [line for line in timeless if not line.startswith(("resumed ", "already "))]
 
 
