@@ -24,6 +24,8 @@ bpcompile check SPEC [--run] [--resolved] [-t TARGET] [--set PATH=VALUE]...
 bpcompile diff A B [--level spec|plan|code] [-f text|json|md|html] [-o FILE]
 bpcompile explain SPEC [-f text|md|tex|html|svg|mermaid|dot] [-o FILE] [--numbers]
                [--layer N] [--equation BP2]
+bpcompile report LOG... [-o FILE] [--weights FILE [--data FILE] [--image HxW]]
+                               the log of train --log as a page
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets"""
@@ -39,6 +41,7 @@ _SHORT = {
     "diff": "diff A B ...",
     "explain": "explain SPEC ...",
     "new": "new NAME [--template TEMPLATE] ...",
+    "report": "report LOG... [-o FILE] ...",
     "schema": "schema",
     "targets": "targets",
 }
@@ -58,7 +61,11 @@ _OF_A_SPEC = {
 
 #: Commands with a package of their own, whose module `command` has `add_options` of a
 #: parser and `run` of the options, for an exit code.
-PACKAGES = {"diff": "bpcompile.compare", "explain": "bpcompile.explaining"}
+PACKAGES = {
+    "diff": "bpcompile.compare",
+    "explain": "bpcompile.explaining",
+    "report": "bpcompile.reporting",
+}
 
 
 class _Parser(argparse.ArgumentParser):
