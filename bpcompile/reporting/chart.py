@@ -12,10 +12,11 @@ from itertools import groupby
 from typing import TypeAlias
 
 WIDTH, HEIGHT = 480, 268
-LEFT, RIGHT, TOP, BOTTOM = 58, 466, 14, 224
+LEFT, RIGHT, TOP, BOTTOM = 58, 456, 14, 224
 TICKS = 5
-#: Points of a curve; of more, the first, last, least and largest of each stretch.
-MOST_POINTS = 240
+#: Points of a curve, and of all curves of a chart together; of more, the first, last,
+#: least and largest of each stretch.
+MOST_POINTS, MOST_TOGETHER = 240, 480
 #: From this ratio of the largest to the least value on, powers of ten are told apart.
 LOG_FROM = 10.0
 #: Beyond it, a difference of two numbers could overflow.
@@ -139,7 +140,10 @@ class Chart:
     def paths(self) -> list[tuple[int, str]]:
         """The style and the path of each curve."""
         scale, along = self.scale, self.along
-        return [(c.style, _path(c.points, along, scale)) for c in self.curves]
+        most = min(MOST_POINTS, MOST_TOGETHER // len(self.curves))
+        return [
+            (c.style, _path(thinned(c.points, most), along, scale)) for c in self.curves
+        ]
 
     @property
     def marked(self) -> list[Tick]:
@@ -233,7 +237,7 @@ def _at_y(scale: Scale, y: float) -> float:
 def _path(points: Points, along: Scale, scale: Scale) -> str:
     """One line for each stretch without a gap; a point alone is a dot."""
     lines = []
-    stretches = groupby(thinned(points), lambda point: math.isfinite(point[1]))
+    stretches = groupby(points, lambda point: math.isfinite(point[1]))
     for is_known, stretch in stretches:
         if is_known:
             steps = [
@@ -246,11 +250,11 @@ def _path(points: Points, along: Scale, scale: Scale) -> str:
     return "".join(lines)
 
 
-def thinned(points: Points) -> Points:
-    """Few enough points that look the same: no peak is lost, nor a gap."""
-    if len(points) <= MOST_POINTS:
+def thinned(points: Points, most: int) -> Points:
+    """About so many points that look the same: no peak is lost, nor a gap."""
+    if len(points) <= most:
         return points
-    size = -(-len(points) // (MOST_POINTS // 4))
+    size = -(-len(points) // (most // 4))
     kept: list[tuple[float, float]] = []
     for start in range(0, len(points), size):
         kept += _extremes(points[start : start + size])

@@ -14,6 +14,7 @@ from bpcompile.reporting.run import (
     DEAD,
     GRADIENT_NORMS,
     RATE,
+    SAMPLED,
     SATURATED,
     UPDATE_RATIOS,
     Epoch,
@@ -29,7 +30,7 @@ WITH_PENALTY = "with the penalty"
 #: What is drawn for each layer: its title, and whether it is a share.
 _LAYERS = {
     GRADIENT_NORMS: ("Norm of the gradient", False),
-    UPDATE_RATIOS: ("Size of the updates beside that of the weights", False),
+    UPDATE_RATIOS: ("Size of a step beside that of the weights", False),
     SATURATED: ("Saturated units", True),
     DEAD: ("Dead units", True),
 }
@@ -37,12 +38,12 @@ _LAYERS = {
 
 def of_run(run: Run) -> Iterator[Chart]:
     """Cost, accuracy and, where it changes, the learning rate."""
-    marks = _marks(run)
+    marks, note = _marks(run), _of_a_sample(run)
     costs = (*_measured(run, COST), *_measured(run, TOTAL))
     if costs:
-        yield Chart("Cost", _styled(costs), marks=marks)
-    if accuracies := _measured(run, ACCURACY):
-        yield Chart("Accuracy", _styled(accuracies), percent=True, marks=marks)
+        yield Chart("Cost", _styled(costs), marks=marks, note=note)
+    if curves := _styled(_measured(run, ACCURACY)):
+        yield Chart("Accuracy", curves, percent=True, marks=marks, note=note)
     rates = [*run.points(RATE)]
     if len({rate for _, rate in rates}) > 1:
         yield Chart("Learning rate", (Curve("learning rate", rates),), marks=marks)
@@ -117,6 +118,14 @@ def _measured(run: Run, what: str) -> tuple[Curve, ...]:
 
 def _styled(curves: Sequence[Curve]) -> tuple[Curve, ...]:
     return tuple(Curve(c.label, c.points, style) for style, c in enumerate(curves))
+
+
+def _of_a_sample(run: Run) -> str:
+    """That the training curves are not of all training examples, where so."""
+    sampled = [int(count) for _, count in run.points(SAMPLED)]
+    if not sampled or sampled[-1] >= run.last_start.examples.get("train", 0):
+        return ""
+    return f"Training: measured on {sampled[-1]:,} of the examples."
 
 
 def _marks(run: Run) -> tuple[Mark, ...]:

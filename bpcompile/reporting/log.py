@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from bpcompile.errors import UserError, printable, quote
 from bpcompile.reporting.run import (
+    OF_LAYERS,
     End,
     Epoch,
     Evaluation,
@@ -33,8 +34,8 @@ FORMAT = 1
 MOST_BYTES = 256 << 20
 #: Of a confusion matrix: no page shows more.
 MOST_CLASSES = 1000
-#: Keys of an epoch that are no series.
-_NO_SERIES = ("event", "epoch")
+#: Of an epoch or an evaluation: no number that is measured, also where it is null.
+_NO_VALUES = ("event", "epoch", *OF_LAYERS, "confusion", "worst")
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,15 @@ class _Line:
         return {
             key: number
             for key, value in found
-            if key not in _NO_SERIES and (number := _number(value)) is not None
+            if key not in _NO_VALUES and (number := _number(value)) is not None
         }
 
-    def layers(self) -> dict[str, tuple[float, ...]]:
+    def lists(self) -> dict[str, tuple[float, ...]]:
         """Everything that is a list of such."""
         return {
             key: self._numbers(key, value)
             for key, value in self.held.items()
-            if isinstance(value, list)
+            if isinstance(value, list) and key not in ("confusion", "worst")
         }
 
     def _whole(self, key: str, value: Any) -> int:
@@ -212,8 +213,8 @@ def _spec(line: _Line) -> NetworkSpec:
         return NetworkSpec.model_validate_json(json.dumps(line.held.get("spec")))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        where = "/".join(map(str, ("", *first["loc"])))
-        raise line.refused(f"its spec is wrong at {where}: {first['msg']}") from None
+        where = "/".join(map(str, ("/spec", *first["loc"])))
+        raise line.refused(f"{where} is wrong: {first['msg']}") from None
 
 
 # ---- Events ------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def _start(line: _Line, told: _Told) -> None:
 
 def _epoch(line: _Line, told: _Told) -> None:
     number = line.whole("epoch")
-    told.epochs[number] = Epoch(number, line.values(), line.layers())
+    told.epochs[number] = Epoch(number, line.values(), line.lists())
 
 
 def _warning(line: _Line, told: _Told) -> None:
@@ -253,9 +254,9 @@ def _warning(line: _Line, told: _Told) -> None:
 
 def _evaluation(line: _Line, told: _Told) -> None:
     data = line.text("data")
-    worst = tuple(_mistakes(line, line.array("worst")))
-    confusion = line.matrix("confusion")
-    told.evaluations[data] = Evaluation(data, line.values(), confusion, worst)
+    confusion, worst = line.matrix("confusion"), tuple(_mistakes(line))
+    found = Evaluation(data, line.values(), line.lists(), confusion, worst)
+    told.evaluations[data] = found
 
 
 def _end(line: _Line, told: _Told) -> None:
@@ -276,20 +277,11 @@ _EVENTS: dict[str, Callable[[_Line, _Told], None]] = {
 }
 
 
-def _mistakes(line: _Line, worst: list[Any]) -> Iterator[Mistake]:
-    for one in worst:
+def _mistakes(line: _Line) -> Iterator[Mistake]:
+    for one in line.array("worst"):
         if not isinstance(one, dict):
             raise line.refused(f"worst holds {quote(one)}, expected objects")
+        row = _Line(line.file, line.number, one).whole("row")
         cost = _number(one.get("cost"))
-        found = _Line(line.file, line.number, one)
-        example, wanted = found.whole("example"), one.get("true")
-        yield Mistake(
-            example,
-            _said(wanted),
-            _said(one.get("predicted")),
-            math.nan if cost is None else cost,
-        )
-
-
-def _said(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+        cost = math.nan if cost is None else cost
+        yield Mistake(row, one.get("true"), one.get("predicted"), cost)

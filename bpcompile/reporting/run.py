@@ -12,6 +12,9 @@ from bpcompile.spec import NetworkSpec
 #: Series of an epoch that have a number for each layer, layer 2 first.
 GRADIENT_NORMS, UPDATE_RATIOS = "gradient_norms", "update_ratios"
 SATURATED, DEAD = "saturated", "dead"
+OF_LAYERS = (GRADIENT_NORMS, UPDATE_RATIOS, SATURATED, DEAD)
+#: How many training examples cost and accuracy were measured on, where not on all.
+SAMPLED = "sampled"
 COST, ACCURACY, RATE = "cost", "accuracy", "learning_rate"
 #: What a series is measured on, by how its name begins; the most telling one first.
 DATA = {"test_": "test", "validation_": "validation", "": "training"}
@@ -61,14 +64,12 @@ class Warned:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An example that the network is far off at; texts, for anything may be a label.
+    """An example that the network is far off at: its row in the data, from 0, and as
+    JSON has it the class, or the values, that it has and was taken for."""
 
-    example   its row in the data, from 0
-    """
-
-    example: int
-    wanted: str
-    found: str
+    row: int
+    wanted: Any
+    found: Any
     cost: float
 
 
@@ -76,11 +77,14 @@ class Mistake:
 class Evaluation:
     """The last measurement of a run on some data.
 
+    values      by the name of what was measured
+    outputs     the same of what has a number for each output
     confusion   how many examples of each class (row) were taken for each (column)
     """
 
     data: str
     values: Mapping[str, float]
+    outputs: Mapping[str, tuple[float, ...]]
     confusion: tuple[tuple[int, ...], ...] = ()
     worst: tuple[Mistake, ...] = ()
 

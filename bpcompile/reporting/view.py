@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bpcompile.errors import printable
+from bpcompile.operators.entry import label_values
 from bpcompile.reporting.chart import said
-from bpcompile.reporting.run import ACCURACY, COST, Evaluation, Run, on
+from bpcompile.reporting.run import ACCURACY, COST, DATA, Evaluation, Run, on
 from bpcompile.spec import canonical_json
 from bpcompile.summary import Summary, size_text
 
@@ -20,6 +21,8 @@ MOST_ROWS = 40
 MOST_SPEC_LINES = 160
 MOST_WORDS = 60
 MOST_FACTS = 40
+MOST_MISTAKES = 20
+MOST_NUMBERS = 4
 _FIRST_LAYERS, _LAST_LAYERS = 10, 5
 
 _ENDS = {
@@ -50,9 +53,13 @@ def value(found: Any) -> str:
 
 
 def classes(run: Run, count: int) -> list[str]:
-    """The names of so many classes, their numbers where they have none."""
-    names = [shown(name, 20) for name in run.classes]
-    return names if len(names) == count else [str(i) for i in range(count)]
+    """The names of so many classes; where they have none, their labels."""
+    if len(run.classes) == count:
+        return [shown(name, 20) for name in run.classes]
+    if run.spec.layers[-1].size == 1 and count == 2:
+        labels = label_values(run.spec.cost_entry, run.spec.output_activation)
+        return [f"{label:g}" for label in labels]
+    return [str(i) for i in range(count)]
 
 
 # ---- The head ----------------------------------------------------------------------
@@ -61,6 +68,8 @@ def classes(run: Run, count: int) -> list[str]:
 def ending(run: Run) -> str:
     """How it ended, in a sentence or two."""
     last = run.epochs[-1].number if run.epochs else run.last_start.epoch
+    if run.evaluations and not run.epochs:
+        return f"Evaluated after {_counted(last, 'epoch')} of training."
     if run.end is None:
         reason = "still running, or it was killed" if run.epochs else "nothing yet"
         return f"The log ends with epoch {last:,} and does not say why: {reason}."
@@ -71,7 +80,9 @@ def ending(run: Run) -> str:
 
 def is_bad(run: Run) -> bool:
     """Whether how it ended is something to look at."""
-    return run.end is None or run.end.reason in ("diverged", "interrupted")
+    if run.end is None:
+        return bool(run.epochs)
+    return run.end.reason in ("diverged", "interrupted")
 
 
 def remarks(run: Run) -> Iterator[str]:
@@ -84,7 +95,7 @@ def remarks(run: Run) -> Iterator[str]:
     if len(digests) > 1:
         yield "It was resumed with another spec; this page shows the first one."
     if not run.epochs:
-        yield "The log has no epoch, so there is nothing to draw."
+        yield "The log has no epoch, so there are no curves."
 
 
 def tiles(run: Run, summary: Summary) -> Iterator[Tile]:
@@ -149,8 +160,13 @@ def epochs(run: Run) -> Table:
     ]
     left_out = len(run.epochs) - len(rows)
     note = f"{left_out:,} other epochs are not listed." if left_out else ""
-    head = (shown(name.replace("_", " ")) for name in names[:MOST_ROWS])
+    head = map(_words, names[:MOST_ROWS])
     return Table(("epoch", *head), tuple(row[: MOST_ROWS + 1] for row in rows), note)
+
+
+def _words(name: str) -> str:
+    """The name of a series as people say it."""
+    return "R2" if name == "r2" else shown(name.replace("_", " "))
 
 
 def _cell(series: str, found: float | None) -> str:
@@ -212,18 +228,43 @@ def description(run: Run) -> str:
 
 
 def evaluated(found: Evaluation) -> str:
-    """Accuracy and cost of an evaluation in a sentence."""
+    """What was measured, in a sentence; of several outputs the first few."""
     parts = [
-        f"{shown(name.replace('_', ' '))} {_cell(name, number)}"
+        f"{_words(name)} {_cell(name, number)}"
         for name, number in found.values.items()
         if not math.isnan(number)
     ]
-    data = shown(found.data)
-    return f"On {data} data: {', '.join(parts)}." if parts else f"On {data} data."
+    parts += [f"{_words(name)} {_listed(held)}" for name, held in found.outputs.items()]
+    known = found.data in DATA.values()
+    data = f"{found.data} data" if known else "the data given to evaluate"
+    return f"On {data}: {', '.join(parts)}."
 
 
-def mistakes(found: Evaluation) -> Sequence[tuple[str, ...]]:
+def mistakes(run: Run, found: Evaluation) -> list[tuple[str, ...]]:
+    """Row, what was wanted, what was found, and the cost where that is known."""
+    names = classes(run, len(found.confusion))
     return [
-        (f"{one.example:,}", shown(one.wanted), shown(one.found), _cell(COST, one.cost))
-        for one in found.worst[:20]
+        (
+            f"{one.row:,}",
+            _label(one.wanted, names),
+            _label(one.found, names),
+            _cell(COST, one.cost),
+        )
+        for one in found.worst[:MOST_MISTAKES]
     ]
+
+
+def _label(found: Any, names: list[str]) -> str:
+    """A class by its name; values as numbers."""
+    if isinstance(found, int) and 0 <= found < len(names):
+        return names[found]
+    values = found if isinstance(found, list) else [found]
+    if not all(isinstance(v, int | float) for v in values):
+        return value(found)
+    return _listed(values)
+
+
+def _listed(values: Sequence[float]) -> str:
+    """The first few numbers."""
+    more = ", …" if len(values) > MOST_NUMBERS else ""
+    return ", ".join(said(float(v)) for v in values[:MOST_NUMBERS]) + more
