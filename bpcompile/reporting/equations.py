@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from bpcompile.compare.relative import relative
+from bpcompile.compare.relative import relative_code
 from bpcompile.explaining.content import Choice, Explained
 from bpcompile.explaining.definitions import definitions
 from bpcompile.explaining.document import Beside, Formula, Item
@@ -29,6 +29,11 @@ class LayerEquations:
     title: str
     equations: tuple[tuple[Formula, ...], ...]
 
+    @property
+    def others(self) -> str:
+        """Those that are not shown; "" where there are none."""
+        return _named(self.first + 1, self.last) if self.last > self.first else ""
+
 
 def operators(spec: NetworkSpec, plan: Plan) -> tuple[Item, ...]:
     """What the activations and the cost are."""
@@ -45,7 +50,11 @@ def layer_equations(spec: NetworkSpec, plan: Plan) -> Iterator[LayerEquations]:
             yield LayerEquations(first, last, title, equations)
         elif place == left_out.start:
             last = groups[left_out.stop - 1][1]
-            yield LayerEquations(first, last, f"Layers {first:,} to {last:,}", ())
+            yield LayerEquations(first, last, _named(first, last), ())
+
+
+def _named(first: int, last: int) -> str:
+    return f"Layer {last}" if first == last else f"Layers {first} to {last}"
 
 
 def _groups(plan: Plan) -> Iterator[tuple[int, int]]:
@@ -53,13 +62,13 @@ def _groups(plan: Plan) -> Iterator[tuple[int, int]]:
     formulas: dict[int, list[str]] = {}
     for block in (*plan.forward, *plan.backward, *plan.update):
         said = formulas.setdefault(block.layer, [])
-        said += (relative(step.formula, block.layer) for step in block.steps)
+        said += (relative_code(step.formula, block.layer) for step in block.steps)
     comments = {layer.index: layer.comment for layer in plan.layers}
 
     def key(layer: int) -> tuple[object, ...]:
         sizes = plan.sizes[max(0, layer - 2) : layer]
         first = comments.get(layer, "").removeprefix(f"layer {layer}: ")
-        return (*sizes, relative(first, layer), *formulas.get(layer, ()))
+        return (*sizes, relative_code(first, layer), *formulas.get(layer, ()))
 
     for _, layers in groupby(range(1, plan.depth + 1), key):
         held = [*layers]
