@@ -21,6 +21,8 @@ MOST_POINTS, MOST_TOGETHER = 240, 480
 LOG_FROM = 10.0
 #: Beyond it, a difference of two numbers could overflow.
 _MOST = 1e300
+#: Powers of ten that are numbers, and so are their inverses.
+_POWERS = 305.0
 #: Digits of a number in words and beside an axis.
 _DIGITS = 4
 
@@ -198,8 +200,10 @@ def _around(low: float, high: float, percent: bool) -> Scale:
 
 
 def _around_powers(low: float, high: float) -> Scale:
-    room = (high / low) ** 0.05
-    return Scale(max(low / room, 1e-300), high * room, log=True)
+    powers = math.log10(low), math.log10(high)
+    room = 0.05 * (powers[1] - powers[0])
+    bottom, top = max(powers[0] - room, -_POWERS), min(powers[1] + room, _POWERS)
+    return Scale(10.0**bottom, 10.0**top, log=True)
 
 
 def _round(low: float, high: float) -> list[float]:

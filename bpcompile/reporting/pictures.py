@@ -208,9 +208,10 @@ def _examples(path: str) -> tuple[Any, Any, str]:
     """
     shown_path = printable(path)
     try:
-        with np.load(path, allow_pickle=False) as held:
-            if not hasattr(held, "files"):
-                raise UserError(f"{shown_path}: is one array, needs an .npz with x, y")
+        held = np.load(path, allow_pickle=False)
+        if isinstance(held, np.ndarray):
+            raise UserError(f"{shown_path}: is one array, needs an .npz with x, y")
+        with held:
             pair = next((p for p in _PAIRS if set(p) <= set(held.files)), None)
             if pair is None:
                 has = ", ".join(map(printable, held.files[:10]))
@@ -222,7 +223,10 @@ def _examples(path: str) -> tuple[Any, Any, str]:
         raise
     except Exception as error:
         # Of a damaged archive, zipfile and zlib raise a dozen kinds.
-        raise UserError(f"{shown_path}: corrupt file, or no .npz: {error}") from None
+        reason = f"corrupt file, or no .npz: {printable(str(error))}"
+        if isinstance(error, ValueError) and "pickle" in reason:
+            reason = "holds object arrays, which are never read"
+        raise UserError(f"{shown_path}: {reason}") from None
     if len(x.shape) == 0 or len(y.shape) == 0 or len(x) != len(y) or not len(x):
         shapes = f"x has shape {x.shape}, y {y.shape}"
         raise UserError(f"{shown_path}: {shapes}: they need rows, equally many")
