@@ -12,7 +12,7 @@ from bpcompile.operators.entry import Body, Map, Reduce
 class Function:
     """An operator that the module defines once, as a named function.
 
-    purpose     "activation", "derivative", "cost" or "primitive"
+    purpose     "activation", "derivative", "slope", "cost" or "primitive"
     parameters  the arrays it takes; an in-place target writes over the first
     keeps       the first is read again later, so the result goes to an array beside
     overflows   exp may pass infinity on the way to a right result

@@ -14,6 +14,7 @@ from bpcompile.lower_operators import (
     reads_z,
     special_functions,
 )
+from bpcompile.lower_slopes import slopes
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import SCALINGS
 from bpcompile.operators.entry import Activation, Map, label_values
@@ -80,6 +81,8 @@ class _Lowering:
             early_stopping=lower_training.early_stopping(spec),
             plateau=lower_training.plateau(spec),
             counters=lower_training.counters(spec),
+            slopes=tuple(slopes(self.steps)),
+            scalings=tuple(kind for kind, entry in SCALINGS.items() if entry.fitted),
             validates=spec.hyperparameters.validation_fraction is not None,
             weighs_classes=spec.hyperparameters.class_weights is not None,
         )

@@ -84,6 +84,24 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Slope:
+    """How steep the activation of a hidden layer is, where that can come to nothing.
+
+    layer      the layer
+    function   σ' as a function of its own, of "z" and "a"
+    operands   the arrays that it takes
+    bound      below this σ' is as good as 0
+    two_sided  it comes to nothing for z → ∞ and for z → -∞, else on one side alone
+    """
+
+    layer: int
+    function: Function
+    operands: tuple[Tensor, ...]
+    bound: float
+    two_sided: bool
+
+
+@dataclass(frozen=True)
 class Dropout:
     """A layer whose neurons are dropped with the probability named `constant`."""
 
@@ -204,6 +222,8 @@ class Plan:
     early_stopping   what is watched for the end of training
     plateau          what is watched for halving η
     counters         numbers that training changes, beside parameters and states
+    slopes           of the hidden layers that may be flat
+    scalings         the kinds of scaling that are fitted to the data, for a hint
     validates        a part of the training data is held out
     weighs_classes   the examples of each class have a factor
     """
@@ -242,6 +262,8 @@ class Plan:
     early_stopping: Watch | None = None
     plateau: Watch | None = None
     counters: tuple[str, ...] = ()
+    slopes: tuple[Slope, ...] = ()
+    scalings: tuple[str, ...] = ()
     validates: bool = False
     weighs_classes: bool = False
 

@@ -83,6 +83,7 @@ class Renderer:
             **given,
             plan=plan,
             target=self.target,
+            version=__version__,
             parameters_in_words=_parameters_in_words(plan),
             spec_names=_spec_names(plan),
             constants=_names_of_constants(plan),

@@ -124,6 +124,8 @@ def _check_same_network(metadata: Mapping[str, str], plan: Plan) -> None:
         raise UserError(f"no weights of bpcompile: its metadata lacks {missing}")
     if metadata["format"] != FORMAT:
         raise UserError(f"format {metadata['format']}, this version reads {FORMAT}")
+    if metadata.get("kind") == "checkpoint":
+        raise UserError("is a checkpoint, no weights file: go on by train --resume")
     about = json.loads(metadata["spec"])
     theirs, ours = _saved_layers(about), plan.normalised["layers"]
     if len(theirs) != len(ours):

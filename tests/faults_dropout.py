@@ -69,7 +69,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     both(
         "steps not counted from the epoch's start",
-        ("            self.step = 0\n            words_of", "            words_of"),
+        ("        self.step = course.step\n", ""),
     ),
     both(
         "steps of a whole run",

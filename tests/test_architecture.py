@@ -106,7 +106,11 @@ def test_target_under_another_name_compiles_to_the_same_text(
             (text, *_), (same, *_) = (
                 Renderer(made).render(plan, library) for made in (target, other)
             )
-            assert same.text == text.text.replace(f" for {name}.", " for other.", 1)
+            other_text = text.text.replace(f" for {name}.", " for other.", 1)
+            other_text = other_text.replace(f'"{name}"', '"other"', 1)
+            differ = zip(same.text.splitlines(), other_text.splitlines(), strict=True)
+            # the header's second line holds a digest of what is below it
+            assert all(a == b for i, (a, b) in enumerate(differ) if i != 1)
 
 
 def test_no_code_names_a_suffix_of_a_target() -> None:

@@ -79,6 +79,14 @@ CHANGES: dict[str, tuple[Any, str]] = {
     ),
 }
 
+#: The same for what the C trainer takes still.
+KINDS: dict[str, tuple[Any, str]] = {
+    "checkpoint": (
+        lambda a, m: m.update(kind="checkpoint"),
+        "is a checkpoint, no weights file: go on by train --resume",
+    ),
+}
+
 #: Networks that the weights are not for.
 SOFTMAX = {"size": 4, "activation": "softmax"}
 OTHERS: dict[str, tuple[list[Any], str]] = {
