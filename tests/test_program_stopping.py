@@ -96,7 +96,9 @@ def test_divergence_is_said_before_stopping(program: Any) -> None:
     run = program("values", **{**STOPPING, **SPLIT, "learning_rate": 1e6})
     for words in ((), ("--quiet",)):
         run("train", "--data", "data.npz", "--no-warnings", *words, code=1)
-        assert re.match(r"diverged in epoch \d+, step \d+, first in layer 2: ", run.error)
+        assert re.match(
+            r"diverged in epoch \d+, step \d+, first in layer 2: ", run.error
+        )
         assert not run.weights.exists()
 
 

@@ -105,7 +105,8 @@ def deep() -> list[dict[str, Any]]:
 
 def diverged() -> list[dict[str, Any]]:
     bad = epoch(2, cost=None, test_cost=None, gradient_norms=[None, None])
-    return [start(), epoch(1), bad, end(2, "diverged", "try a smaller learning rate")]
+    said = "diverged in epoch 3, step 5: try a smaller learning rate"
+    return [start(), epoch(1), bad, end(2, "diverged", said)]
 
 
 def regression() -> list[dict[str, Any]]:
@@ -114,6 +115,10 @@ def regression() -> list[dict[str, Any]]:
     one = {"row": 3, "true": [1.5], "predicted": [0.25]}
     rows = ({"event": "epoch", "epoch": i, **only} for i in (1, 2))
     return [start(VALUES), *rows, fit | {"worst": [one]}, end(2)]
+
+
+def stopped() -> list[dict[str, Any]]:
+    return [start(), epoch(1), end(1, "stopped", "no better test_cost in 1 epochs")]
 
 
 def no_test_set() -> list[dict[str, Any]]:
@@ -197,7 +202,8 @@ def test_head_says_how_it_ended_and_the_best(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "said"),
     [
-        (diverged, "Diverged in epoch 2. try a smaller learning rate"),
+        (diverged, "Diverged in epoch 3, step 5: try a smaller learning rate."),
+        (stopped, "Stopped early, after epoch 1: no better test_cost in 1 epochs."),
         (resumed, "Resumed after epoch 2."),
         (LOGS["only evaluated"], "Evaluated after 9 epochs of training."),
         (LOGS["only begun"], "The log has no epoch, so there are no curves."),
@@ -244,7 +250,7 @@ def test_best_epoch_is_listed_among_a_thousand(tmp_path: Path) -> None:
 def test_deep_network_has_its_layers_along_the_axis(tmp_path: Path) -> None:
     """Where gradients vanish is seen along the layers; all curves would be a tangle."""
     text = made(tmp_path, deep())
-    assert "Norm of the gradient, layer by layer" in text
+    assert "Norm of the gradient, ∂C/∂b: layer by layer" in text
     assert "8 of 999 layers." in text
     described = "epoch 1: 2 at layer 2, 1,000 at 1,000, between 2 and 1,000."
     assert described in " ".join(Page(text).all("desc"))

@@ -29,7 +29,7 @@ TOTAL = f"total_{COST}"
 WITH_PENALTY = "with the penalty"
 #: What is drawn for each layer: its title, and whether it is a share.
 _LAYERS = {
-    GRADIENT_NORMS: ("Norm of the gradient", False),
+    GRADIENT_NORMS: ("Norm of the gradient, ∂C/∂b", False),
     UPDATE_RATIOS: ("Size of a step beside that of the weights", False),
     SATURATED: ("Saturated units", True),
     DEAD: ("Dead units", True),
@@ -175,5 +175,5 @@ def _by_layer(run: Run, series: str) -> Iterator[Chart]:
         curves.append(Curve(f"epoch {epoch.number:,}", [*values]))
     curves = [curve for curve in curves if curve.known]
     if curves:
-        name = f"{title}, layer by layer"
+        name = f"{title}: layer by layer"
         yield Chart(name, _styled(curves), "layer", is_share, is_share)

@@ -21,15 +21,15 @@ MOST_ROWS = 40
 MOST_SPEC_LINES = 160
 MOST_WORDS = 60
 MOST_FACTS = 40
-MOST_MISTAKES = 20
+MOST_MISTAKES = 10
 MOST_NUMBERS = 4
 _FIRST_LAYERS, _LAST_LAYERS = 10, 5
 
 _ENDS = {
-    "finished": "Finished after epoch {}.",
-    "stopped": "Stopped early, after epoch {}.",
-    "interrupted": "Interrupted after epoch {}.",
-    "diverged": "Diverged in epoch {}.",
+    "finished": "Finished after epoch {}",
+    "stopped": "Stopped early, after epoch {}",
+    "interrupted": "Interrupted after epoch {}",
+    "diverged": "Diverged after epoch {}",
 }
 _MINUTE, _HOUR = 60, 3600
 
@@ -73,9 +73,12 @@ def ending(run: Run) -> str:
     if run.end is None:
         reason = "still running, or it was killed" if run.epochs else "nothing yet"
         return f"The log ends with epoch {last:,} and does not say why: {reason}."
-    sentence = _ENDS.get(run.end.reason, "Ended after epoch {}.")
-    told = sentence.format(f"{run.end.epoch:,}")
-    return f"{told} {shown(run.end.message, 300)}".rstrip()
+    message = shown(run.end.message, 300)
+    told = _ENDS.get(run.end.reason, "Ended after epoch {}").format(f"{last:,}")
+    # What a trainer says of an accident begins with what it was.
+    if message.startswith(run.end.reason):
+        return f"{message[:1].upper()}{message[1:]}."
+    return f"{told}: {message}." if message else f"{told}."
 
 
 def is_bad(run: Run) -> bool:
@@ -240,18 +243,19 @@ def evaluated(found: Evaluation) -> str:
     return f"On {data}: {', '.join(parts)}."
 
 
-def mistakes(run: Run, found: Evaluation) -> list[tuple[str, ...]]:
+def mistakes(run: Run, found: Evaluation) -> Table:
     """Row, what was wanted, what was found, and the cost where that is known."""
     names = classes(run, len(found.confusion))
-    return [
-        (
-            f"{one.row:,}",
-            _label(one.wanted, names),
-            _label(one.found, names),
-            _cell(COST, one.cost),
-        )
-        for one in found.worst[:MOST_MISTAKES]
+    worst = found.worst[:MOST_MISTAKES]
+    rows = [
+        (f"{one.row:,}", _label(one.wanted, names), _label(one.found, names))
+        for one in worst
     ]
+    if all(math.isnan(one.cost) for one in worst):
+        return Table(("row", "wanted", "found"), tuple(rows))
+    costs = (_cell(COST, one.cost) for one in worst)
+    with_costs = ((*row, cost) for row, cost in zip(rows, costs, strict=True))
+    return Table(("row", "wanted", "found", COST), tuple(with_costs))
 
 
 def _label(found: Any, names: list[str]) -> str:
