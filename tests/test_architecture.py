@@ -46,8 +46,12 @@ def short(path: Path) -> str:
 
 
 def words_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Every identifier and every whole string constant, with its line."""
+    """Every identifier and every whole string constant, with its line; an import of
+    somebody else's package names that package, not a target."""
+    imports = {id(part) for node in ast.walk(tree) for part in foreign_import(node)}
     for node in ast.walk(tree):
+        if id(node) in imports:
+            continue
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield line, node.value
@@ -59,6 +63,16 @@ def words_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 word = getattr(node, field, None)
                 if isinstance(word, str):
                     yield line, word
+
+
+def foreign_import(node: ast.AST) -> list[ast.AST]:
+    """The parts of an import of a package that is not this one."""
+    if isinstance(node, ast.Import):
+        return [a for a in node.names if a.name.split(".")[0] != "bpcompile"]
+    if isinstance(node, ast.ImportFrom):
+        ours = node.level or (node.module or "").split(".")[0] == "bpcompile"
+        return [] if ours else [node]
+    return []
 
 
 def texts_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
