@@ -247,9 +247,15 @@ def test_best_epoch_is_listed_among_a_thousand(tmp_path: Path) -> None:
     assert "best test accuracy, epoch 444" in text
 
 
-def test_deep_network_has_its_layers_along_the_axis(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def thousand(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a thousand layers."""
+    return made(tmp_path_factory.mktemp("deep"), deep())
+
+
+def test_deep_network_has_its_layers_along_the_axis(thousand: str) -> None:
     """Where gradients vanish is seen along the layers; all curves would be a tangle."""
-    text = made(tmp_path, deep())
+    text = thousand
     assert "Norm of the gradient, ∂C/∂b: layer by layer" in text
     assert "8 of 999 layers." in text
     described = "epoch 1: 2 at layer 2, 1,000 at 1,000, between 2 and 1,000."
@@ -301,6 +307,13 @@ def test_mistakes_have_the_names_of_their_classes(tmp_path: Path) -> None:
     assert "<td>1,500</td><td>cat</td><td>ant</td><td>3.5</td>" in text
 
 
+def test_labels_that_no_float_can_hold_are_shown_as_they_are(tmp_path: Path) -> None:
+    worst = [{"row": 1, "true": 10**400, "predicted": [None, 1], "cost": None}]
+    text = made(tmp_path, [start(), evaluation(worst=worst)])
+    assert "<td>1000000" in text
+    assert "<td>[null,1]</td>" in text
+
+
 def test_environment_sizes_and_spec_are_there(tmp_path: Path) -> None:
     found = made(tmp_path, whole())
     assert {"made_up_64", "machine", "train examples", "120", "seed", "7"} <= cells(
@@ -332,8 +345,8 @@ def test_every_layers_equations_are_there(path: Path, tmp_path: Path) -> None:
     assert text.count("<math") > len(spec.layers)
 
 
-def test_layers_that_are_alike_are_told_once(tmp_path: Path) -> None:
-    text = made(tmp_path, deep())
+def test_layers_that_are_alike_are_told_once(thousand: str) -> None:
+    text = thousand
     assert "Layers 3 to 999 likewise, with their own numbers." in text
     heads = [h for h in Page(text).all("h3") if h.startswith("Layer ")]
     assert len(heads) == 3

@@ -131,8 +131,7 @@ def _weights(
     )
     note = (
         "Each picture is a neuron of layer 2, each pixel its weight for one input: blue "
-        f"below zero, darkest from {said(-most)} on, red above it, darkest from "
-        f"{said(most)} on."
+        f"below zero, red above it, in full colour from {said(most)} on."
     )
     if len(found) < len(first):
         note += f" Shown are the first {len(found)} of {len(first):,} neurons."

@@ -23,6 +23,7 @@ MOST_WORDS = 60
 MOST_FACTS = 40
 MOST_MISTAKES = 10
 MOST_NUMBERS = 4
+LARGEST = 1e300
 _FIRST_LAYERS, _LAST_LAYERS = 10, 5
 
 _ENDS = {
@@ -263,7 +264,8 @@ def _label(found: Any, names: list[str]) -> str:
     if isinstance(found, int) and 0 <= found < len(names):
         return names[found]
     values = found if isinstance(found, list) else [found]
-    if not all(isinstance(v, int | float) for v in values):
+    # JSON has integers that no float is as large as.
+    if not all(isinstance(v, int | float) and abs(v) < LARGEST for v in values):
         return value(found)
     return _listed(values)
 
