@@ -185,6 +185,9 @@ def test_log_of_another_network_is_not_gone_on_with(run: Program) -> None:
     words = ("--data", "data.npz", "--resume", "c", "--log", LOG, "--epochs", "2")
     run("train", *words, code=2)
     assert f"{LOG}: is the log of another network" in run.error
+    run("train", "--data", "data.npz", "--quiet")
+    run("evaluate", "--data", "data.npz", "--log", LOG, code=2)
+    assert f"{LOG}: is the log of another network" in run.error
     assert pathlib.Path(LOG).read_bytes() == before
 
 
@@ -293,7 +296,7 @@ def test_evaluate_adds_to_a_log(run: Program) -> None:
     run("train", "--data", "data.npz", "--log", LOG)
     run("evaluate", "--data", "tested.npz", "--log", LOG)
     assert [e["data"] for e in named("evaluation")] == ["training", "given"]
-    run("evaluate", "--data", "tested.npz", "--log", "run.csv", code=2)
+    assert run("evaluate", "--data", "tested.npz", "--log", "run.csv", code=2) == []
     assert "a .csv log holds epochs alone" in run.error
 
 
