@@ -22,8 +22,8 @@ from bpcompile.reporting.page import page
 from bpcompile.reporting.several import page_of_several
 
 LONG = os.environ.get("BPCOMPILE_LONG") == "1"
-DRAWN = 4000 if LONG else 60
-FLIPPED = 4000 if LONG else 60
+DRAWN = 1000 if LONG else 60
+FLIPPED = 500 if LONG else 60
 
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2**53, 10**400, 1e308, -1e-320, 0.5),
