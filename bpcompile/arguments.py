@@ -25,6 +25,8 @@ bpcompile diff A B [--level spec|plan|code] [-f text|json|md|html] [-o FILE]
 bpcompile diff SPEC -t TARGET -t TARGET ... | --set PATH=VALUE ...
 bpcompile explain SPEC [-f text|md|tex|html|svg|mermaid|dot] [-o FILE] [--numbers]
                [--layer N] [--equation BP2] [-t TARGET] [--set PATH=VALUE]...
+bpcompile report LOG... [-o FILE] [--weights FILE [--data FILE] [--image HxW]]
+                               the log of train --log as a page
 bpcompile convert WEIGHTS OUT [--spec SPEC] [--force]
                                .safetensors, .npz, .onnx: one into another
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
@@ -43,6 +45,7 @@ _SHORT = {
     "diff": "diff A B ...",
     "explain": "explain SPEC ...",
     "new": "new NAME [--template TEMPLATE] ...",
+    "report": "report LOG... [-o FILE] ...",
     "schema": "schema",
     "targets": "targets",
 }
@@ -66,6 +69,7 @@ PACKAGES = {
     "convert": "bpcompile.converting",
     "diff": "bpcompile.compare",
     "explain": "bpcompile.explaining",
+    "report": "bpcompile.reporting",
 }
 
 

@@ -75,7 +75,7 @@ def check(spec: NetworkSpec, target: Target) -> Report:
     if target.runs != "import":
         raise UserError(f'target "{target.name}" cannot be run by check --run')
     file, *_ = render(lower(spec), target)
-    module = _imported(file.text, spec.name)
+    module = imported(file.text, spec.name)
     return Report(
         f"{spec.name} for {target.name}, in float64: gradients on {EXAMPLES} examples, "
         f"training on {_training_size(spec)} for {EPOCHS} epochs "
@@ -105,7 +105,8 @@ def table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _imported(text: str, name: str) -> ModuleType:
+def imported(text: str, name: str) -> ModuleType:
+    """The module that a generated text is, imported from memory."""
     module = ModuleType(f"bpcompile_check_{name}")
     exec(compile(text, module.__name__, "exec"), module.__dict__)
     return module

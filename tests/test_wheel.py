@@ -79,8 +79,13 @@ def test_wheel_holds_the_package_and_the_templates(tmp_path: Path) -> None:
         if path.is_file()
     }
     starts = {str(p.relative_to(ROOT)) for p in ROOT.glob("bpcompile/starts/*.json")}
-    assert starts
-    assert held == package | templates | starts | {"bpcompile/py.typed"}
+    pages = {
+        str(p.relative_to(ROOT))
+        for p in ROOT.glob("bpcompile/pages/*")
+        if p.suffix in (".css", ".js", ".jinja")
+    }
+    assert starts and pages
+    assert held == package | templates | starts | pages | {"bpcompile/py.typed"}
 
 
 def test_installed_wheel_compiles_and_what_it_compiles_trains(tmp_path: Path) -> None:

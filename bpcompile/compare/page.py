@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from markupsafe import Markup
 
 from bpcompile import __version__
 from bpcompile.compare import page_view, said
 from bpcompile.compare.difference import Difference
-from bpcompile.pages import page_template
+from bpcompile.pages import digests, page_template, styles, trusted
 from bpcompile.picture import svg
-
-_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
 def page(found: Difference) -> str:
@@ -24,10 +19,9 @@ def page(found: Difference) -> str:
 
     What a browser may load is limited to what is in the page, by its digests.
     """
-    style, script = (_trusted(name) for name in ("diff.css", "diff.js"))
+    style, script = trusted("page.css", "diff.css"), trusted("page.js")
     pictures = list(_pictures(found))
     modules = page_view.modules(found)
-    drawn = (text for picture in pictures for text in _STYLE.findall(picture))
     return page_template("diff.html.jinja").render(
         found=found,
         view=page_view,
@@ -38,8 +32,8 @@ def page(found: Difference) -> str:
         pictures=pictures,
         style=style,
         script=script,
-        style_digests=_digests([style, *drawn]),
-        script_digests=_digests([script]),
+        style_digests=digests([style, *styles(pictures)]),
+        script_digests=digests([script]),
         version=__version__,
     )
 
@@ -47,11 +41,6 @@ def page(found: Difference) -> str:
 def frame(found: Difference) -> str:
     """The page within another, such as a notebook, whose style it leaves alone."""
     return page_template("frame.html.jinja").render(page=page(found))
-
-
-def _trusted(name: str) -> Markup:
-    """A file of the pages' folder that is not escaped: nothing is put into it."""
-    return Markup(page_template(name).render())
 
 
 def _pictures(found: Difference) -> Iterator[Markup]:
@@ -66,10 +55,3 @@ def _pictures(found: Difference) -> Iterator[Markup]:
     differ = [pair for pair in found.layers if pair.differs]
     yield Markup(svg(a, {pair.left for pair in differ if pair.left}))
     yield Markup(svg(b, {pair.right for pair in differ if pair.right}))
-
-
-def _digests(texts: Iterable[str]) -> str:
-    """As a Content-Security-Policy wants them, each once."""
-    found = (hashlib.sha256(text.encode("utf-8")).digest() for text in texts)
-    encoded = (base64.b64encode(digest).decode("ascii") for digest in found)
-    return " ".join(dict.fromkeys(f"'sha256-{text}'" for text in encoded))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,6 +15,18 @@ from bpcompile.explaining.mathml import mathml
 from bpcompile.explaining.model import Node, Prose, displayed
 
 _PAGES = Path(__file__).resolve().parent.parent / "pages"
+
+
+def _math(node: Node, display: bool = False) -> Markup:
+    return Markup(mathml(node, display))
+
+
+#: What templates need that print formulas.
+IN_FORMULAS: dict[str, Any] = {
+    "math": _math,
+    "displayed": displayed,
+    "is_prose": lambda run: isinstance(run, Prose),
+}
 
 
 def as_page(document: Document) -> str:
@@ -39,9 +52,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.globals.update(
-        math=_math,
-        displayed=displayed,
-        is_prose=lambda run: isinstance(run, Prose),
+        **IN_FORMULAS,
         kind=_kind,
         dedented=dedented,
         said_lines=said_lines,
@@ -49,10 +60,6 @@ def _environment() -> Environment:
         fragment=False,
     )
     return made
-
-
-def _math(node: Node, display: bool = False) -> Markup:
-    return Markup(mathml(node, display))
 
 
 def _picture(document: Document) -> Markup:

@@ -25,7 +25,7 @@ def read_file(path: str) -> Document:
     from bpcompile.source.scanner import read_json
 
     if path == "-":
-        return read_json(_standard_input(), "<stdin>")
+        return read_json(standard_input(), "<stdin>")
     return read_json(file_bytes(path), path)
 
 
@@ -53,10 +53,11 @@ def file_bytes(path: str, most: int = MAX_BYTES) -> bytes:
         raise UserError(f"cannot read {name}: {reason}") from None
 
 
-def _standard_input() -> bytes:
+def standard_input(most: int = MAX_BYTES) -> bytes:
+    """All of standard input, or one byte more than `most`; UserError if it is closed."""
     if sys.stdin is None:
         raise UserError("cannot read standard input: it is closed")
     try:
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
+        return sys.stdin.buffer.read(most + 1)
     except OSError as error:
         raise UserError(f"cannot read standard input: {error.strerror}") from None
