@@ -419,12 +419,12 @@ REASONS: dict[str, tuple[dict[str, Any], str, str]] = {
             "cost": "log_likelihood",
         },
         "BP1",
-        "log-likelihood cancels the Jacobian; before, cross-entropy cancels σ'",
+        "log-likelihood cancels the Jacobian; before, cross-entropy cancelled σ'",
     ),
     "what does not": (
         {"cost": "quadratic"},
         "BP1",
-        "nothing cancels between quadratic cost and σ; before, cross-entropy cancels σ'",
+        "nothing cancels between quadratic cost and σ; before, cross-entropy cancelled σ'",
     ),
     "dropout": (
         {"layers": [4, {"size": 3, "dropout": 0.5}, 2]},

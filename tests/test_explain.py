@@ -424,7 +424,7 @@ def test_without_f_the_suffix_of_the_file_says_the_format(suffix, kind, tmp_path
 def test_the_spec_itself_is_not_written_over(tmp_path):
     path = tmp_path / "spec.json"
     path.write_bytes((SPECS / "xor.json").read_bytes())
-    done = bpcompile("explain", path, "-o", path, "--force")
+    done = bpcompile("explain", path, "-f", "text", "-o", path, "--force")
     assert done.returncode == 2
     assert done.stderr.endswith("input and output are the same file\n")
 
