@@ -35,7 +35,7 @@ def test_every_command_prints_what_numpy_prints(
         lines = two.lines("train", *words)
         assert lines[-1] == f"saved {two.weights}"
         assert len(lines) == (3 if "--epochs" in words else 4)
-        (line,) = two.lines("evaluate", *XY)
+        line = two.lines("evaluate", *XY)[0]
         assert line.endswith("  on x.npy, y.npy")
     assert two.lines("train", *XY, "--quiet") == []
     assert all(line.endswith("  ok") for line in two.lines("gradcheck"))
@@ -164,3 +164,41 @@ def test_idx_files(both: Pair) -> None:
         pathlib.Path(name).write_bytes(raw)
     both.lines("train", "--x", "images", "--y", "labels")
     both.lines("evaluate", "--x", "images", "--y", "labels")
+
+
+# ---- The confusion matrix ------------------------------------------------------------
+
+
+def shares(part: Any, whole: Any) -> list[str]:
+    return [f"{p / w:.4f}" if w else "nan" for p, w in zip(part, whole, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["classes", "one", "one_tanh"])
+def test_every_pair_of_classes_is_counted(
+    kind: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    both = pair(kind, capsys)
+    both.module.Network().save(both.weights)
+    x, y = np.load("x9.npy"), np.load("y9.npy").ravel()
+    found = np.asarray(both.module.Network().predict(x)).ravel()
+    names = {"classes": [0, 1, 2, 3], "one": [0, 1], "one_tanh": [-1, 1]}[kind]
+    pairs = np.array([[np.sum((y == a) & (found == b)) for b in names] for a in names])
+    code, out, err = both.c("evaluate", "--x", "x9.npy", "--y", "y9.npy")
+    assert (code, err) == (0, "")
+    title = "confusion: true classes in rows, predicted ones in columns"
+    lines = out.splitlines()
+    assert lines[1:3] == ["", title]
+    assert [line.split() for line in lines[3 : 4 + len(names)]] == [
+        [str(name) for name in names],
+        *([str(n), *map(str, row)] for n, row in zip(names, pairs, strict=True)),
+    ]
+    assert lines[5 + len(names)].split() == ["class", "precision", "recall", "count"]
+    figures = (
+        names,
+        shares(pairs.diagonal(), pairs.sum(axis=0)),
+        shares(pairs.diagonal(), pairs.sum(axis=1)),
+        pairs.sum(axis=1),
+    )
+    rows = [[str(cell) for cell in row] for row in zip(*figures, strict=True)]
+    assert [line.split() for line in lines[6 + len(names) :]] == rows

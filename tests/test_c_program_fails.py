@@ -118,8 +118,8 @@ def test_help_is_numpys_without_npz(command: str, both: Pair) -> None:
     ours = both.capsys.readouterr().out
     packed = ("--data", "--test ")
     # What this program does not have yet.
-    lacking = ("--checkpoint", "--every", "--resume", "--allow-data-change")
-    lacking += ("--log", "--no-warnings")
+    lacking = ("--log", "--no-warnings", "--target", "--test-fraction")
+    lacking += ("--probabilities",)
     options = [line.split("  ")[1] for line in ours.splitlines() if " -" in line[:3]]
     assert [line.split("  ")[1] for line in out.splitlines() if " -" in line[:3]] == [
         option for option in options if not option.startswith((*packed, *lacking))

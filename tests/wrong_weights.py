@@ -77,10 +77,6 @@ CHANGES: dict[str, tuple[Any, str]] = {
         lambda a, m: a.update(w2=a["w2"].T.copy()),
         "array w2 is float64 (3, 5), expected float64 (5, 3)",
     ),
-}
-
-#: The same for what the C trainer takes still.
-KINDS: dict[str, tuple[Any, str]] = {
     "checkpoint": (
         lambda a, m: m.update(kind="checkpoint"),
         "is a checkpoint, no weights file: go on by train --resume",
