@@ -235,13 +235,21 @@ def parts_of(text: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
+#: What C does not have, as docs/c.md says; its evaluation stands with the command line.
+LACKING = (
+    *("Reading CSV", "Logs", "How good a network is, in detail"),
+    *("Why a network does not learn", "Warnings"),
+)
+
+
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.json")), ids=lambda p: p.stem)
 def test_sections_stand_in_the_order_of_numpys(path: pathlib.Path) -> None:
     spec = load_spec(path)
     for library in (True, False):
         expected = parts_of(text_of(spec, library=library))
         found = parts_of(text_of(spec, TARGET, library=library))
-        assert [title for title in found if title in expected] == list(expected)
+        ours = [title for title in expected if title not in LACKING]
+        assert [title for title in found if title in expected] == ours
 
 
 def comments_of(text: str) -> list[str]:
@@ -276,8 +284,14 @@ def test_equations_are_numpys(name: str) -> None:
         for c in set(expected) - set(found)
         if any(c.startswith(f"{short}, a") for short in found)
     ]
-    assert sorted(found) == sorted(c for c in expected if c not in last)
     assert len(last) <= 1
+    apart = set(found) - set(expected)
+    assert len(apart) <= 1
+    for its in apart:
+        layer, formula = its.split(": ", 1)
+        assert any(c.startswith(layer) and c.endswith(formula) for c in expected), its
+        found.remove(its)
+    assert sorted(found) == sorted(c for c in expected if c not in last)
     equations = [c for c in found if c.startswith(("BP1", "BP2"))]
     assert equations == [c for c in expected if c.startswith(("BP1", "BP2"))]
     later = len(spec.layers) - 1
