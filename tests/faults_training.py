@@ -159,7 +159,7 @@ BEGINNING: tuple[Fault, ...] = (
 )
 
 MEASURES: tuple[Fault, ...] = (
-    both("cost: sum for mean", ("dtype=np.float64)) / len(x)", "dtype=np.float64))")),
+    both("cost: sum for mean", ("return total / len(x)", "return total")),
     both("cost: without ½", ("0.5 * (d * d)", "(d * d)")),
     both("cost: sign of y z", ("- y * z", "+ y * z"), spec="cross_entropy"),
     both(

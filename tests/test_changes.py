@@ -79,8 +79,16 @@ def test_an_activation_is_its_layer_its_bp2_and_the_operator():
         "-        # BP2  δ² = (w³)ᵀ δ³ ⊙ σ'(z²), where σ'(z²) = a² ⊙ (1 - a²)",
         "-        delta2 *= a2",
         "-        np.subtract(1, a2, out=a2)  # a2 is no longer needed",
+        # what the diagnosis measures
+        "-        sigmoid(a2)",
         # the layer's line of the spec
         '-                "activation": "sigmoid",',
+        # how flat it may be, for warnings
+        "-def sigmoid_slope(a: Array) -> Array:",
+        '-    """σ\'(z) = a ⊙ (1 - a)."""',
+        "-    prime: Array = a * (1 - a)",
+        '-    slope = sigmoid_slope(values["a2"])',
+        '-    shares["saturated"][0] = flat_share(slope, 0.0025)',
     ]
     assert [line for line in lines if line.startswith("+")] == [
         # the operator; sigmoid stays for the output layer
@@ -94,7 +102,13 @@ def test_an_activation_is_its_layer_its_bp2_and_the_operator():
         "+        # BP2  δ² = (w³)ᵀ δ³ ⊙ tanh'(z²), where tanh'(z²) = 1 - a² ⊙ a²",
         "+        a2 *= a2  # a2 is no longer needed",
         "+        np.subtract(1, a2, out=a2)",
+        "+        tanh(a2)",
         '+                "activation": "tanh",',
+        "+def tanh_slope(a: Array) -> Array:",
+        '+    """tanh\'(z) = 1 - a ⊙ a."""',
+        "+    prime: Array = 1 - a * a",
+        '+    slope = tanh_slope(values["a2"])',
+        '+    shares["saturated"][0] = flat_share(slope, 0.01)',
     ]
 
 
@@ -107,7 +121,7 @@ def test_an_activation_in_the_textbook_target():
         "+        # BP2  δ² = (w³)ᵀ δ³ ⊙ tanh'(z²), where tanh'(z²) = 1 - a² ⊙ a²",
         "+        delta2 = (self.w3.T @ delta3) * (1 - a2 * a2)",
     ]
-    assert len(lines) == 7 + 11
+    assert len(lines) == 13 + 17
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -116,14 +116,14 @@ def test_columns_are_found_by_name(run: Program) -> None:
     run("train", "--data", "trees.csv", "--target", "tree", "--quiet")
     net = net_of(run)
     assert (net.classes, net.columns) == (NAMES, ["a", "b", "c", "tree"])
-    (before,) = run("evaluate", "--data", "trees.csv")
+    before, *_ = run("evaluate", "--data", "trees.csv")
     other = lines(X[:, 2], named(), X[:, 0], X[:, 1], header="c,tree,a,b")
     pathlib.Path("other.csv").write_bytes(other)
-    (after,) = run("evaluate", "--data", "other.csv")
+    after, *_ = run("evaluate", "--data", "other.csv")
     assert after == before.replace("trees.csv", "other.csv")
     # a header is not needed where the order is the same
     pathlib.Path("bare.csv").write_bytes(lines(*X.T, named()))
-    (bare,) = run("evaluate", "--data", "bare.csv", "--target", "4")
+    bare, *_ = run("evaluate", "--data", "bare.csv", "--target", "4")
     assert bare == before.replace("trees.csv", "bare.csv")
 
 

@@ -295,7 +295,9 @@ def test_full_disk_leaves_every_old_file(tmp_path: pathlib.Path) -> None:
     write(out / "large.py", module())
     done = run(
         *(sys.executable, "-m", "bpcompile", "build", small, large, "-o", f"{out}/"),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
+        preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_FSIZE, (200_000, 200_000)
+        ),
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert done.returncode == 2
