@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from bpcompile import __version__
 from bpcompile.errors import UserError, nearest, printable, quote
+from bpcompile.options import add_overrides
 from bpcompile.streams import result
 
 USAGE = """\
@@ -186,14 +187,7 @@ def _add_spec_options(parser: argparse.ArgumentParser, command: str) -> None:
         "specs", metavar="SPEC", nargs=count, help='a JSON or TOML file, "-" for stdin'
     )
     parser.add_argument("-t", dest="target", metavar="TARGET", help="see: targets")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="PATH=VALUE",
-        action="append",
-        default=[],
-        help="change the spec, as in hyperparameters.learning_rate=0.1",
-    )
+    add_overrides(parser)
 
 
 def _add_check_options(parser: argparse.ArgumentParser) -> None:

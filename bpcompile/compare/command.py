@@ -12,6 +12,7 @@ from bpcompile.compare.comparison import diff
 from bpcompile.compare.difference import LEVELS, Difference
 from bpcompile.documents import format_of, refuse_unknown, write_document
 from bpcompile.errors import UserError, quote
+from bpcompile.options import add_format, add_output, add_overrides
 from bpcompile.streams import result
 
 SAME, DIFFERENT = 0, 1
@@ -46,14 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=LEVELS[1],
         help="spec: values; plan: layers and formulas (default); code: a unified diff",
     )
-    parser.add_argument(
-        "-f",
-        dest="format",
-        help=f"{', '.join(FORMATS)}; default: by the suffix of FILE, else {TEXT}",
-    )
-    parser.add_argument(
-        "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
-    )
+    add_format(parser, ", ".join(FORMATS), TEXT)
+    add_output(parser)
     parser.add_argument(
         "-t",
         dest="targets",
@@ -67,14 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace FILE where it is no comparison, keeping a .bak",
     )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="PATH=VALUE",
-        action="append",
-        default=[],
-        help="with one spec: B is this spec with these changes",
-    )
+    add_overrides(parser, "with one spec: B is this spec with these changes")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bpcompile.explaining.as_text import dedented, said_lines
 from bpcompile.explaining.document import Document, Item
 from bpcompile.explaining.mathml import mathml
 from bpcompile.explaining.model import Node, Prose, displayed
-
-_PAGES = Path(__file__).resolve().parent.parent / "pages"
+from bpcompile.pages import page_template
 
 
 def _math(node: Node, display: bool = False) -> Markup:
@@ -31,35 +27,25 @@ IN_FORMULAS: dict[str, Any] = {
 
 def as_page(document: Document) -> str:
     """A whole page: nothing is loaded from elsewhere."""
-    return _environment().get_template("explain.html.jinja").render(document=document)
+    return _rendered(document, fragment=False)
 
 
 def as_fragment(document: Document) -> str:
     """The same for a notebook: style and content without the page around them."""
-    template = _environment().get_template("explain.html.jinja")
-    return template.render(document=document, fragment=True)
+    return _rendered(document, fragment=True)
 
 
-@cache
-def _environment() -> Environment:
-    """Of pages alone: everything is escaped that `mathml` has not written."""
-    made = Environment(
-        loader=FileSystemLoader(str(_PAGES)),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    made.globals.update(
+def _rendered(document: Document, fragment: bool) -> str:
+    """Everything is escaped that `mathml` has not written."""
+    return page_template("explain.html.jinja").render(
         **IN_FORMULAS,
+        document=document,
+        fragment=fragment,
         kind=_kind,
         dedented=dedented,
         said_lines=said_lines,
         picture=_picture,
-        fragment=False,
     )
-    return made
 
 
 def _picture(document: Document) -> Markup:

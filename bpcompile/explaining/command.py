@@ -10,6 +10,7 @@ from bpcompile.documents import format_of, write_document
 from bpcompile.errors import UserError, quote
 from bpcompile.explaining.content import CHOICES
 from bpcompile.explaining.explanation import Explanation, explain
+from bpcompile.options import add_format, add_output, add_overrides
 from bpcompile.picture import dot, mermaid, svg
 from bpcompile.spec import NetworkSpec
 from bpcompile.streams import complain, result
@@ -40,16 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "The equations of a network, layer by layer, with this network's sizes, "
         "operators and generated code; or its picture."
     )
-    known = ", ".join((*FORMATS, *PICTURES))
     parser.add_argument("spec", metavar="SPEC", help='JSON or TOML, "-" for stdin')
-    parser.add_argument(
-        "-f",
-        dest="format",
-        help=f"{known}; default: by the suffix of FILE, else {TEXT}",
-    )
-    parser.add_argument(
-        "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
-    )
+    add_format(parser, ", ".join((*FORMATS, *PICTURES)), TEXT)
+    add_output(parser)
     parser.add_argument("-t", dest="target", metavar="TARGET", help="of the code")
     parser.add_argument(
         "--numbers", action="store_true", help="with an example worked through"
@@ -69,14 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=f"this one alone: {', '.join(CHOICES)}",
     )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="PATH=VALUE",
-        action="append",
-        default=[],
-        help="change the spec, as in hyperparameters.learning_rate=0.1",
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--force", action="store_true", help="replace a file that is not ours"
     )

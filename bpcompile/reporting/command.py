@@ -8,6 +8,7 @@ from typing import Any
 
 from bpcompile.documents import write_document
 from bpcompile.errors import UserError, quote
+from bpcompile.options import add_output
 from bpcompile.reporting.log import read_log
 from bpcompile.reporting.page import page
 from bpcompile.reporting.run import Run
@@ -34,9 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help='in JSON lines, also of a run that goes on; "-": stdin',
     )
-    parser.add_argument(
-        "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
-    )
+    add_output(parser)
     parser.add_argument(
         "--weights",
         metavar="FILE",

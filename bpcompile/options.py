@@ -1,0 +1,33 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_overrides(
+    parser: argparse.ArgumentParser,
+    does: str = "change the spec, as in hyperparameters.learning_rate=0.1",
+) -> None:
+    """--set PATH=VALUE, as often as one likes: `overrides`."""
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help=does,
+    )
+
+
+def add_format(parser: argparse.ArgumentParser, formats: str, default: str) -> None:
+    """-f FORMAT, by name; see `bpcompile.documents.format_of`."""
+    does = f"{formats}; default: by the suffix of FILE, else {default}"
+    parser.add_argument("-f", dest="format", help=does)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """-o FILE of one document: `output`."""
+    parser.add_argument(
+        "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
+    )
