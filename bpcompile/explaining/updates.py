@@ -18,24 +18,13 @@ from bpcompile.explaining.arithmetic import (
     sum_of,
 )
 from bpcompile.explaining.computed import TRAINING_SET, Computed
+from bpcompile.explaining.expressions import SIGNS
 from bpcompile.explaining.stage import Stage, count, entries
 from bpcompile.expr import evaluate, variables
 from bpcompile.operators.entry import Body
 from bpcompile.plan import Plan
 from bpcompile.step import Step
 from bpcompile.steps import ClipNorm, ClipValue, LimitNorm, UpdateParameter
-
-#: What the book and the papers call the numbers of a spec.
-_SIGNS = {
-    "eta": "η",
-    "lmbda": "λ",
-    "lmbda1": "λ₁",
-    "mu": "μ",
-    "rho": "ρ",
-    "beta1": "β₁",
-    "beta2": "β₂",
-    "epsilon": "ε",
-}
 
 
 @dataclass(frozen=True)
@@ -130,12 +119,12 @@ class Update:
                     trees += [statement.value for statement in self._body(step)]
         read = {variable.name for tree in trees for variable in variables(tree)}
         for name in sorted(read & held.keys()):
-            yield Value(_SIGNS.get(name, name), held[name])
+            yield Value(SIGNS.get(name, name), held[name])
         for name, value in self.plan.scalars:
             text = spelled(value, {v.name: held[v.name] for v in variables(value)})
             held[name] = evaluate(value, held).real
             known = name in read and name in self._constants()
-            yield Value(_SIGNS.get(name, name), held[name], text, becomes=known)
+            yield Value(SIGNS.get(name, name), held[name], text, becomes=known)
 
     def _body(self, step: UpdateParameter) -> Body:
         function = self.plan.update_function
