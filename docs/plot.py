@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from bpcompile.reporting.chart import ticks
+
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 368, 34, 212
-TICKS = 5
 #: A step of more than this share of the height between two near points is a jump.
 JUMP = 0.2
 
@@ -104,15 +105,6 @@ class _Frame:
     def at_y(self, y: float) -> float:
         low, high = self.y
         return BOTTOM - (y - low) / (high - low) * (BOTTOM - TOP)
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """About five round numbers from low to high."""
-    rough = (high - low) / TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [number * step for number in range(first, last + 1)]
 
 
 def _axes(frame: _Frame, x_label: str) -> Iterator[str]:

@@ -82,7 +82,7 @@ class Scale:
         return value
 
     def numbers(self) -> list[float]:
-        return _powers(self.low, self.high) if self.log else _round(self.low, self.high)
+        return _powers(self.low, self.high) if self.log else ticks(self.low, self.high)
 
     def text(self, value: float) -> str:
         if self.percent:
@@ -206,7 +206,7 @@ def _around_powers(low: float, high: float) -> Scale:
     return Scale(10.0**bottom, 10.0**top, log=True)
 
 
-def _round(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """About five round numbers from low to high."""
     rough = (high - low) / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
