@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +25,7 @@ FILE, WEIGHTS = pathlib.Path("c.ckpt"), pathlib.Path("w.safetensors")
 TRAIN = ("train", "--data", "data.npz", "--weights-out", str(WEIGHTS))
 SAVING = (*TRAIN, "--checkpoint", str(FILE))
 RESUMING = (*SAVING, "--resume", str(FILE))
+QUIET = ("--quiet", "--epochs", "3")
 
 SOFTMAX = {"size": 3, "activation": "softmax"}
 LAYERS = [
@@ -143,3 +145,16 @@ def places(path: pathlib.Path) -> tuple[int, int]:
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     metadata = header["__metadata__"]
     return int(metadata["epoch"]), int(metadata["step"])
+
+
+def saying(capsys: Any) -> Callable[..., str]:
+    """Runs a module's program; what it said on stderr, or on both with code 0."""
+
+    def run(module: Any, *words: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert module.main(list(words)) == code
+        out, err = capsys.readouterr()
+        assert code == 0 or len(err.splitlines()) == 1
+        return str(err if code else out + err)
+
+    return run

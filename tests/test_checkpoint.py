@@ -15,11 +15,13 @@ from checkpoints import (
     COURSES,
     FILE,
     LONG,
+    QUIET,
     RESUMING,
     SAVING,
     TRAIN,
     WEIGHTS,
     module_for,
+    saying,
     write_data,
 )
 from modules import bytes_of
@@ -27,7 +29,6 @@ from support import TARGETS
 
 START = b'{"__metadata__":{"sha256":"'
 PREVIOUS = pathlib.Path(f"{FILE}.prev")
-QUIET = ("--quiet", "--epochs", "3")
 
 
 @pytest.fixture(autouse=True)
@@ -40,16 +41,7 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
 
 @pytest.fixture
 def said(capsys: Any) -> Any:
-    """Runs a module's program; what it said on stderr, or on both with code 0."""
-
-    def run(module: Any, *words: str, code: int = 0) -> str:
-        capsys.readouterr()
-        assert module.main(list(words)) == code
-        out, err = capsys.readouterr()
-        assert code == 0 or len(err.splitlines()) == 1
-        return str(err if code else out + err)
-
-    return run
+    return saying(capsys)
 
 
 def opened(path: pathlib.Path) -> tuple[dict[str, str], dict[str, Any], bytes]:

@@ -13,17 +13,17 @@ from checkpoints import (
     COURSES,
     FILE,
     LAYERS,
+    QUIET,
     RESUMING,
     SAVING,
     TRAIN,
     WEIGHTS,
     module_for,
     places,
+    saying,
     write_data,
 )
 from support import module_of, spec_of
-
-QUIET = ("--quiet", "--epochs", "3")
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +36,7 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
 
 @pytest.fixture
 def said(capsys: Any) -> Any:
-    """Runs a module's program; what it said on stderr, or on both with code 0."""
-
-    def run(module: Any, *words: str, code: int = 0) -> str:
-        capsys.readouterr()
-        assert module.main(list(words)) == code
-        out, err = capsys.readouterr()
-        assert code == 0 or len(err.splitlines()) == 1
-        return str(err if code else out + err)
-
-    return run
+    return saying(capsys)
 
 
 # ---- Another network's, another program's -------------------------------------------
