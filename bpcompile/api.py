@@ -11,7 +11,6 @@ from bpcompile.render import Renderer
 from bpcompile.source import Document, read_file
 from bpcompile.spec import NetworkSpec
 from bpcompile.target import default_target_name, load_target
-from bpcompile.trained import read_trained
 from bpcompile.validate import validate, warnings
 
 
@@ -83,6 +82,9 @@ def compile_spec(
     plan = lower(load_spec(spec, overrides))
     renderer = Renderer(load_target(target or default_target_name()))
     if weights is not None:
+        # Loaded here, because most modules have no weights in them.
+        from bpcompile.trained import read_trained
+
         return renderer.inference(plan, read_trained(str(weights), plan)).text
     module, *_ = renderer.render(plan, library)
     return module.text
