@@ -135,7 +135,9 @@ def history_of(path: pathlib.Path) -> list[dict[str, Any]]:
 
 def told(lines: list[str]) -> list[str]:
     """What a run printed, but for times and where it was resumed."""
-    timeless = [re.sub(r"  \d+\.\d\d s  \d+ examples/s$", "", line) for line in lines]
+    # C prints no examples per second
+    taken = re.compile(r"  \d+\.\d\d s(?:  \d+ examples/s)?$")
+    timeless = [taken.sub("", line) for line in lines]
     return [line for line in timeless if not line.startswith(("resumed ", "already "))]
 
 
