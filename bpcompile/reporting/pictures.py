@@ -37,6 +37,7 @@ SHADES = 33
 #: From below zero over zero to above it; and from the least value to the largest.
 _WEIGHTS = between(((28, 80, 160), (255, 255, 255), (176, 42, 28)), SHADES)
 _VALUES = between(((255, 255, 255), (16, 20, 26)), SHADES)
+_ARCHIVE, _NUMPY_FILE = b"PK", b"\x93NUMPY"
 _PAIRS = (("x_test", "y_test"), ("x", "y"), ("x_train", "y_train"))
 
 
@@ -207,6 +208,12 @@ def _examples(path: str) -> tuple[Any, Any, str]:
     """
     shown_path = printable(path)
     try:
+        with open(path, "rb") as file:
+            start = file.read(len(_NUMPY_FILE))
+        if start and not start.startswith((_ARCHIVE, _NUMPY_FILE)):
+            # np.load would take it for a pickle
+            needed = "is no .npz file with x, y, which pictures of mistakes are made of"
+            raise UserError(f"{shown_path}: {needed}")
         held = np.load(path, allow_pickle=False)
         if isinstance(held, np.ndarray):
             raise UserError(f"{shown_path}: is one array, needs an .npz with x, y")
