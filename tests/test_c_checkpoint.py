@@ -316,7 +316,7 @@ def test_a_checkpoint_that_nobody_wrote_is_refused(name: str) -> None:
     assert message in found
 
 
-@pytest.mark.fault("CKP-19")
+@pytest.mark.fault("CKP-09", "CKP-19")
 def test_other_files_are_not_resumed() -> None:
     both, other = both_of("plain"), both_of("plain", mini_batch_size=7)
     both.c(*SAVING, "--epochs", "1", "--quiet")
@@ -342,7 +342,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 LONGER = ("--epochs", "100000000", "--every", "1000000", "epochs")
 
 
-@pytest.mark.fault("SIG-01", "SIG-02")
+@pytest.mark.fault("SIG-01", "SIG-02", "CKP-17")
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
 def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals) -> None:
     both = both_of("nadam")
