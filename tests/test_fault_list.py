@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
-import pytest
 from support import ROOT, run, shared
 
 #: Those of data, checkpoints, signals, numbers and gradients.
@@ -20,9 +17,9 @@ PAGE = ROOT / "docs" / "faults.md"
 COLLECT = """
 import contextlib, io, json, sys, pytest
 class Marked:
-    def pytest_collection_modifyitems(self, items):
+    def pytest_collection_finish(self, session):
         self.found = {}
-        for item in items:
+        for item in session.items:
             for mark in item.iter_markers("fault"):
                 others = [other.name for other in item.iter_markers()]
                 for fault in mark.args:
@@ -35,7 +32,7 @@ raise SystemExit(code)
 """
 
 
-def collected(*words: str) -> dict[str, dict[str, list[str]]]:
+def collected(*words: Any) -> dict[str, dict[str, list[str]]]:
     """By id, the tests that pytest finds with these words, and their marks."""
     done = run(sys.executable, "-c", COLLECT, *words, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -43,16 +40,10 @@ def collected(*words: str) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-@functools.cache
-def marked() -> dict[str, dict[str, list[str]]]:
-    """The same of all files in which tests are marked."""
-    files = sorted((ROOT / "tests").glob("test_*.py"))
-    return collected(*[str(f) for f in files if "mark.fault" in f.read_text("utf-8")])
-
-
-def listed() -> list[dict[str, Any]]:
+def listed() -> list[str]:
+    """The ids of the list that stands beside the project."""
     cases = json.loads(shared("cases/faults.json").read_text("utf-8"))
-    return [case for case in cases if case["id"][:3] in FAMILIES]
+    return [case["id"] for case in cases]
 
 
 def on_the_page() -> list[str]:
@@ -63,46 +54,36 @@ def of_families(ids: Any) -> set[str]:
     return {fault for fault in ids if fault[:3] in FAMILIES}
 
 
-def test_every_fault_of_the_list_has_a_test() -> None:
-    found = of_families(marked())
-    assert {case["id"] for case in listed()} == found
-
-
-def test_the_page_has_a_line_for_every_fault() -> None:
-    ids = on_the_page()
-    assert len(ids) == len(set(ids))
-    assert of_families(marked()) == of_families(ids)
-
-
 #: What not every system lets one see: processes that fork, folders of open files.
 OF_THE_SYSTEM = {"CKP-03", "CKP-14", "SIG-05"}
 
 
-def test_none_is_expected_to_fail_and_none_is_left_out() -> None:
+def test_marks_are_those_of_the_page_and_none_is_left_out() -> None:
     """A test may skip where something is missing, and says so; never all of an id's."""
-    for tests in marked().values():
+    files = sorted((ROOT / "tests").glob("test_*.py"))
+    marked = collected(*[f for f in files if "mark.fault" in f.read_text("utf-8")])
+    ids = on_the_page()
+    assert len(ids) == len(set(ids))
+    assert of_families(marked) == of_families(ids)
+    for tests in marked.values():
         assert not [
             test for test, marks in tests.items() if {"xfail", "skip"} & {*marks}
         ]
     may_skip = {
         fault
-        for fault, tests in marked().items()
+        for fault, tests in marked.items()
         if all("skipif" in marks for marks in tests.values())
     }
     assert of_families(may_skip) == OF_THE_SYSTEM
 
 
-@pytest.mark.parametrize("fault", ["DAT-05", "CKP-15", "NUM-08"])
-def test_minus_k_finds_the_tests_of_one(fault: str) -> None:
-    files = {node.split("::")[0] for node in marked()[fault]}
-    found = collected("-k", fault, *sorted(files))
-    assert set(found[fault]) == set(marked()[fault])
-    assert all(fault in ids_of(found, test) for test in tests_in(found))
+def test_the_page_has_every_fault_of_the_list() -> None:
+    assert of_families(listed()) == of_families(on_the_page())
 
 
-def tests_in(found: dict[str, dict[str, list[str]]]) -> set[str]:
-    return {test for tests in found.values() for test in tests}
-
-
-def ids_of(found: dict[str, dict[str, list[str]]], test: str) -> set[str]:
-    return {fault for fault, tests in found.items() if test in tests}
+def test_minus_k_finds_the_tests_of_one() -> None:
+    file = ROOT / "tests" / "test_checkpoint_program.py"
+    whole, found = collected(file), collected("-k", "CKP-13", file)
+    assert set(found) == {"CKP-13"}
+    assert found["CKP-13"] == whole["CKP-13"]
+    assert len(found["CKP-13"]) == 2
