@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bpcompile.streams import complain, give_up_stdout, result
-
 if TYPE_CHECKING:
     import argparse
 
@@ -19,21 +17,25 @@ def main(argv: list[str] | None = None) -> int:
 
     `argv` is the process's own if None; signals then end it in good order too.
     """
-    if argv is None:
-        argv = sys.argv[1:]
-        _end_on_signals()
     try:
         try:
-            code = _run(argv)
+            if argv is None:
+                _end_on_signals()
+            code = _run(sys.argv[1:] if argv is None else argv)
         except SystemExit as end:  # of --help, --version and signals
             code = int(end.code or DONE)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
+    # Imported here and not above: an interrupt while modules load is told as well.
     except KeyboardInterrupt:
+        from bpcompile.streams import complain
+
         complain("bpcompile: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
+        from bpcompile.streams import give_up_stdout
+
         give_up_stdout()
         return PIPE
     except Exception as failure:
@@ -57,6 +59,7 @@ def _end_on_signals() -> None:
 def failed(failure: Exception) -> int:
     """Say what went wrong; the exit code: 2 yours to mend, 3 ours."""
     from bpcompile.errors import SpecErrors, UserError, printable
+    from bpcompile.streams import complain
 
     if isinstance(failure, SpecErrors):
         complain(str(failure))
@@ -102,6 +105,7 @@ def _run(arguments: list[str]) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from bpcompile.building.jobs import STREAM, loaded, target_of
+    from bpcompile.streams import result
 
     target = target_of(options.target, STREAM)
     spec = loaded(options.specs[0], options.overrides)
@@ -122,6 +126,7 @@ def _new(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from bpcompile.new import place, start, write
+    from bpcompile.streams import result
 
     name, path = place(options.name, options.output)
     text = start(name, options.template)
@@ -134,12 +139,14 @@ def _new(options: argparse.Namespace) -> int:
 
 def _schema() -> int:
     from bpcompile.schema import schema_text
+    from bpcompile.streams import result
 
     result(schema_text())
     return DONE
 
 
 def _targets() -> int:
+    from bpcompile.streams import result
     from bpcompile.target import load_target, target_names
 
     for name in target_names():

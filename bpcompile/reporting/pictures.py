@@ -168,7 +168,8 @@ def _mistakes(
     x, y, name = _examples(data)
     y = _coded(run, y, data)
     try:
-        predicted = np.asarray(net.predict(x))
+        # of weights that fit() saved, predict would give its labels
+        predicted = np.asarray(getattr(net, "_numbers", net.predict)(x))
         wrong = _wrong(run, predicted, y)
         costs = [
             (float(net.cost(x[i : i + 1], y[i : i + 1])), int(i))
