@@ -56,7 +56,7 @@ def test_the_page_is_so(tmp_path: pathlib.Path) -> None:
     scripts = str(pathlib.Path(sys.executable).parent)
     environment = os.environ | {"PATH": scripts + os.pathsep + os.environ["PATH"]}
     found = list(steps())
-    assert len(found) == 9
+    assert len(found) == 10
     for step in found:
         result = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", step.commands],
