@@ -4,6 +4,7 @@ is read to the same bits, what it refuses is refused."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import random
@@ -39,6 +40,9 @@ def asked(files: Files, data: bytes, target: str) -> str:
         expected = module.read_csv(args, str(path), module.Network(), True)
     except module.InputError:
         assert found, data
+        return found
+    if "expected after" in found and b'"' in data:
+        # Where all cells are numbers, np.loadtxt takes "1"2 for 12; csv would refuse it.
         return found
     assert found == "", (found, data)
     for name, array in expected.items():
@@ -108,22 +112,18 @@ def packed(compress: bool = False, **arrays: Any) -> bytes:
     return file.getvalue()
 
 
-def unpacked(files: Files, data: bytes) -> str:
-    """What C says of an .npz, whose arrays must be those that NumPy reads."""
+def unpacked(files: Files, data: bytes, held: dict[str, Any]) -> str:
+    """What C says of an .npz; if it reads one, these arrays or those that NumPy reads."""
     path = files.folder / "d.npz"
     path.write_bytes(data)
     found = files("npz", "d.npz", "x", "y")
-    module = files.module
-    try:
-        expected = module.read_npz(str(path), module.TRAINING)
-    except module.InputError as error:
-        assert found, str(error)
-        return found
     if found == "":
-        for name, array in zip("xy", expected.values(), strict=True):
-            held = np.load(files.folder / name)
-            assert held.dtype == array.dtype
-            assert np.array_equal(held, array.reshape(held.shape))
+        with contextlib.suppress(files.module.InputError):
+            held = files.module.read_npz(str(path), files.module.TRAINING)
+        for name, array in zip("xy", held.values(), strict=True):
+            read = np.load(files.folder / name)
+            assert read.dtype == array.dtype
+            assert np.array_equal(read, array)
     return found
 
 
@@ -136,11 +136,11 @@ def test_npz(files: Files) -> None:
     ]
     for arrays in cases:
         data = packed(**arrays)
-        assert unpacked(files, data) == ""
+        assert unpacked(files, data, {}) == ""
         # behind the archive there may be a comment, which says so itself
         commented = bytearray(data + b"x" * 300)
         commented[len(data) - 2 : len(data)] = (300).to_bytes(2, "little")
-        assert unpacked(files, bytes(commented)) == ""
+        assert unpacked(files, bytes(commented), {}) == ""
     answers = {
         packed(a=x, b=y): "has arrays [a, b], needs x_train, y_train or x, y",
         packed(x=x): "has arrays [x], needs x_train, y_train or x, y",
@@ -149,26 +149,28 @@ def test_npz(files: Files) -> None:
         packed(x=np.array([None]), y=y): "object arrays are refused",
     }
     for data, message in answers.items():
-        assert unpacked(files, data) == f"d.npz: {message}"
+        assert unpacked(files, data, {}) == f"d.npz: {message}"
 
 
 def test_damaged_npz(files: Files) -> None:
     """Every array has a check sum: not one changed bit is read as something else."""
-    data = packed(x=inputs(), y=labels("classes"))
+    held: dict[str, Any] = {"x": inputs(), "y": labels("classes")}
+    data = packed(**held)
     step = 1 if LONG else 7
     for n in range(0, len(data), step):
-        assert unpacked(files, data[:n])
+        assert unpacked(files, data[:n], held)
     refused = 0
     for bit in range(0, 8 * len(data), 1 if LONG else 41):
         changed = bytearray(data)
         changed[bit // 8] ^= 1 << bit % 8
-        refused += unpacked(files, bytes(changed)) != ""
+        refused += unpacked(files, bytes(changed), held) != ""
     assert refused > len(data) * (8 if LONG else 0.1) / 2
 
 
 def test_archives_that_lie(files: Files) -> None:
     draw = random.Random(5)
-    data = packed(x=inputs(2), y=labels("classes", 2))
+    held: dict[str, Any] = {"x": inputs(2), "y": labels("classes", 2)}
+    data = packed(**held)
     places = [i for i in range(len(data) - 3) if data[i : i + 2] == b"PK"]
     for _ in range(20_000 if LONG else 300):
         changed = bytearray(data)
@@ -177,9 +179,9 @@ def test_archives_that_lie(files: Files) -> None:
             changed[at : at + 4] = draw.choice(
                 [b"\xff" * 4, b"\0" * 4, draw.randbytes(4)]
             )
-        unpacked(files, bytes(changed))
+        unpacked(files, bytes(changed), held)
     other = io.BytesIO()
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("x.npy", b"")
         archive.writestr("y.npy", b"\x93NUMPY")
-    assert "the .npy header is cut off" in unpacked(files, other.getvalue())
+    assert "the .npy header is cut off" in unpacked(files, other.getvalue(), {})
