@@ -237,7 +237,7 @@ def parts_of(text: str) -> dict[str, str]:
 
 #: What C does not have, as docs/c.md says; its evaluation stands with the command line.
 LACKING = (
-    *("Reading CSV", "Logs", "How good a network is, in detail"),
+    *("Logs", "How good a network is, in detail"),
     *("Why a network does not learn", "Warnings"),
 )
 

@@ -66,6 +66,7 @@ FORMS: dict[str, tuple[bytes, str]] = {
     "a line end in quotes": (lines(*X.T, named(), header='a,b,"c\n1",tree'), "tree"),
     "no end": (lines(*X.T, Y, header="a,b,c,y").rstrip(), "y"),
     "empty lines at the end": (lines(*X.T, named()) + b"\n\r\n", "4"),
+    "a name as zip archives begin": (lines(*X.T, Y, header="PK_1,b,c,y"), "y"),
     "names of digits": (lines(*X.T, Y, header="1,2,3,y"), "y"),
 }
 
