@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bpcompile.streams import complain, give_up_stdout, result
+from bpcompile.messages import Messages, format_asked_for
+from bpcompile.streams import give_up_stdout, result
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         argv = sys.argv[1:]
         _end_on_signals()
+    messages = Messages(format_asked_for(argv))
     try:
         try:
             code = _run(argv)
@@ -31,13 +33,13 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        complain("bpcompile: interrupted")
+        messages.say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         give_up_stdout()
         return PIPE
     except Exception as failure:
-        return failed(failure)
+        return failed(failure, messages)
 
 
 def _end_on_signals() -> None:
@@ -54,24 +56,24 @@ def _end_on_signals() -> None:
             signal.signal(number, end)
 
 
-def failed(failure: Exception) -> int:
+def failed(failure: Exception, messages: Messages) -> int:
     """Say what went wrong; the exit code: 2 yours to mend, 3 ours."""
-    from bpcompile.errors import SpecErrors, UserError, printable
+    from bpcompile.errors import SpecErrors, UserError
 
     if isinstance(failure, SpecErrors):
-        complain(str(failure))
+        messages.found(failure.errors)
         return MEND
     if isinstance(failure, UserError):
-        complain(f"bpcompile: {failure}")
+        messages.say(str(failure))
         return MEND
     if isinstance(failure, OSError):
-        where = f"{printable(str(failure.filename))}: " if failure.filename else ""
-        complain(f"bpcompile: {where}{failure.strerror or failure}")
+        file = str(failure.filename) if failure.filename else None
+        messages.say(str(failure.strerror or failure), file=file)
         return MEND
     import traceback
 
-    complain("".join(traceback.format_exception(failure)).rstrip("\n"))
-    complain("bpcompile: this is our bug, please report it")
+    messages.say("".join(traceback.format_exception(failure)).rstrip("\n"), own=False)
+    messages.say("this is our bug, please report it")
     return OURS
 
 
@@ -79,6 +81,7 @@ def _run(arguments: list[str]) -> int:
     from bpcompile.arguments import PACKAGES, parse
 
     options = parse(arguments)
+    options.messages = Messages(options.message_format)
     if options.command in PACKAGES:
         from importlib import import_module
 
@@ -104,7 +107,7 @@ def _check(options: argparse.Namespace) -> int:
     from bpcompile.building.jobs import STREAM, loaded, target_of
 
     target = target_of(options.target, STREAM)
-    spec = loaded(options.specs[0], options.overrides)
+    spec = loaded(options.specs[0], options.overrides, options.messages)
     if options.resolved:
         import json
 

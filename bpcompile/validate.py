@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bpcompile import __version__
 from bpcompile.conflicts import Conflict
-from bpcompile.errors import MAX_QUOTED, SpecError, SpecErrors, format_error, quote
+from bpcompile.errors import MAX_QUOTED, SpecError, SpecErrors, quote
 from bpcompile.fields import OneOf
 from bpcompile.meant import Held, key_elsewhere, keys_of, meant_key, meant_kind, walk
 from bpcompile.operators.entry import Entry
@@ -99,13 +99,11 @@ def _of_conflict(conflict: Conflict) -> _Finding:
     return _Finding(code, message, hint, path, span=conflict.span, key=conflict.key)
 
 
-def warnings(spec: NetworkSpec, document: Document) -> list[str]:
-    """What the user should know of a valid spec: each a text as errors have, to print.
-
-    Its formulas may leave the range of the dtype somewhere.
-    """
+def warnings(spec: NetworkSpec, document: Document) -> list[SpecError]:
+    """What the user should know of a valid spec: its formulas may leave the range of
+    the dtype somewhere."""
     found = (_error(document, _of_conflict(worry)) for worry in spec.own.worries)
-    return [format_error(error, "warning") for error in found]
+    return [replace(error, severity="warning") for error in found]
 
 
 def _error(document: Document, finding: _Finding) -> SpecError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import unicodedata
 
 import pytest
 from source_helpers import faults
@@ -141,3 +142,45 @@ def test_nearest_of_a_huge_word_is_fast() -> None:
 )
 def test_quote(value: object, expected: str) -> None:
     assert quote(value) == expected
+
+
+def displayed(text: str) -> list[str]:
+    """The character in each column of a terminal, as one draws it (UAX #11)."""
+    columns: list[str] = []
+    for character in text:
+        if unicodedata.combining(character) or character in "\ufe0f\u1161\u11a8":
+            columns[-1] += character
+        else:
+            wide = unicodedata.east_asian_width(character) in "WF"
+            columns += [character] * (1 + wide)
+    return columns
+
+
+@pytest.mark.parametrize(
+    "before", ["abc", "日本語", "e\u0301\u0323", "\t\t", "😀\ufe0f", "한"]
+)
+@pytest.mark.parametrize(
+    "word", ["bad", "日本", "e\u0301x", "한글", "\t", "\u0301\u0302"]
+)
+def test_carets_stand_under_the_characters_that_are_meant(
+    before: str, word: str
+) -> None:
+    text = f'"{before}": {word}, "語": 1'
+    place = Place("f", 1, 4 + len(before) + 1, text, len(word))
+    _, shown, carets = format_error(SpecError("", place, "c", "m")).split("\n")
+    columns = displayed(shown)
+    first, last = carets.index("^"), carets.rindex("^")
+    under = columns[first : last + 1]
+    expected = displayed(" " + word.replace("\t", " "))[1:]
+    # What only combines is meant together with the character before it.
+    assert under == (expected or [" " + word])
+
+
+def test_long_lines_of_wide_characters_are_cut_to_their_columns() -> None:
+    text = "語" * 200 + "bad" + "語" * 200
+    _, shown, carets = format_error(
+        SpecError("", Place("f", 1, 201, text, 3), "c", "m")
+    ).split("\n")
+    columns = displayed(shown)
+    assert len(columns) <= 104
+    assert "".join(columns[carets.index("^") : carets.rindex("^") + 1]) == "bad"
