@@ -62,6 +62,12 @@ class UserError(Exception):
     """Anything else that the user can mend: a message of one line, exit code 2."""
 
 
+def _shared(one: str, other: str) -> int:
+    """How many characters the two begin with in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 def more_errors(count: int) -> str:
     """How many there are beyond those that are shown."""
     return f"{count} more error{'s' if count > 1 else ''}"
@@ -112,7 +118,7 @@ def quote(value: object) -> str:
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """The word of `words` that `word` was probably meant to be, or None.
 
-    Case does not count. Words of more than 64 characters have no nearest word,
+    Case does not count, and the beginning of one word alone is that word. Words of more than 64 characters have no nearest word,
     because difflib takes quadratic time.
     """
     if len(word) > MAX_NEAREST:
@@ -128,7 +134,15 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     found = get_close_matches(meant, folded, n=1, cutoff=cutoff) or [
         known for known in folded if meant and sorted(known) == sorted(meant)
     ]
-    return folded[found[0]] if found else None
+    return folded[found[0]] if found else folded.get(_begun(meant, folded))
+
+
+def _begun(meant: str, words: Iterable[str]) -> str:
+    """The one word that begins as a word does, wholly or for the most part, else ""."""
+    shared = {known: _shared(meant, known) for known in words}
+    whole = [k for k, count in shared.items() if 3 <= count == len(meant)]
+    most = [k for k, n in shared.items() if n >= 5 and n >= 0.6 * len(meant)]
+    return next((found[0] for found in (whole, most) if len(found) == 1), "")
 
 
 def format_error(error: SpecError, colour: bool = False) -> str:

@@ -108,6 +108,14 @@ def test_a_blank_line_is_not_shown(text: str) -> None:
         ("xyz", None),
         ("", None),
         ("sigmoid" * 10, None),
+        ("cross", "cross_entropy"),
+        ("learning", "learning_rate"),
+        ("cross_bow", "cross_entropy"),
+        ("s", None),
+        ("learn", "learning_rate"),
+        # The beginning of two words.
+        ("si", None),
+        ("Sigmoid_x_function_", None),
     ],
 )
 def test_nearest(word: str, expected: str | None) -> None:
