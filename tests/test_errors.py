@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-import unicodedata
 
 import pytest
-from source_helpers import faults
+from source_helpers import displayed, faults
 
 from bpcompile.errors import (
     Place,
@@ -150,18 +149,6 @@ def test_nearest_of_a_huge_word_is_fast() -> None:
 )
 def test_quote(value: object, expected: str) -> None:
     assert quote(value) == expected
-
-
-def displayed(text: str) -> list[str]:
-    """The character in each column of a terminal, as one draws it (UAX #11)."""
-    columns: list[str] = []
-    for character in text:
-        if unicodedata.combining(character) or character in "\ufe0f\u1161\u11a8":
-            columns[-1] += character
-        else:
-            wide = unicodedata.east_asian_width(character) in "WF"
-            columns += [character] * (1 + wide)
-    return columns
 
 
 @pytest.mark.parametrize(
