@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import bpcompile
+from support import ROOT, bpcompile
 
 from bpcompile.cli import main
 
@@ -248,3 +248,30 @@ def test_colour_is_for_terminals(
     assert all(
         line.count("\x1b[0m") * 2 == line.count("\x1b[") for line in shown.split("\n")
     )
+
+
+# ---- The page ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github"])
+def test_the_page_shows_what_is_said(
+    form: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.json").write_text(
+        '{\n  "layers": [3, 2],\n  "cost": "quadratc",\n  "lr": 0.5\n}\n'
+    )
+    page = (ROOT / "docs" / "messages.md").read_text("utf-8")
+    mark = rf"<!-- excerpt: messages {form} -->\n```(?:json)?\n(.*?)```"
+    block = re.search(mark, page, re.DOTALL)
+    assert block
+    assert stderr_of("bad.json", "--format", form, capsys=capsys) == block[1]
+
+
+def test_the_page_has_every_code() -> None:
+    page = (ROOT / "docs" / "messages.md").read_text("utf-8")
+    codes = {
+        code
+        for path in FOLDER.glob("*.stderr")
+        for code in re.findall(r"error\[(.+?)\]", path.read_text("utf-8"))
+    }
+    assert all(f"`{code}`" in page for code in codes)
