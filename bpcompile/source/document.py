@@ -104,6 +104,20 @@ class Document:
     marks: Mapping[Path, Mark]
     key_marks: Mapping[Path, Mark]
 
+    def within(self, path: Path) -> Document:
+        """What stands at a path, as a document of its own with the places it has here.
+
+        Raises KeyError or IndexError where nothing does.
+        """
+        value: Any = self.value
+        for step in path:
+            value = value[step]
+        marks, key_marks = (
+            {at[len(path) :]: m for at, m in of.items() if at[: len(path)] == path}
+            for of in (self.marks, self.key_marks)
+        )
+        return Document(value, self.file, marks, key_marks)
+
     def place(self, path: Path, key: bool = False) -> Place:
         """The place of a value (or of its key), or else that of its nearest ancestor
         which has one."""
