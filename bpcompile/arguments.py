@@ -176,7 +176,10 @@ def _refuse_more(
     command = parser.prog.removeprefix("bpcompile").strip()
     assigned = getattr(options, "overrides", [])
     if more[0].startswith("-") and more[0] != "-":
-        parser.error(f"unknown option {quote(more[0])}")
+        known = [name for action in parser._actions for name in action.option_strings]
+        meant = nearest(more[0].partition("=")[0], known)
+        hint = f'; did you mean "{meant}"?' if meant else ""
+        parser.error(f"unknown option {quote(more[0])}{hint}")
     if assigned and (more[0].startswith("=") or assigned[-1].endswith("=")):
         parser.error("--set PATH=VALUE takes no spaces around the =")
     if command in _BARE:

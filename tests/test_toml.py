@@ -87,10 +87,16 @@ def test_toml_is_read_with_places(end: bytes) -> None:
          'a backslash itself is written "\\\\"'),
         (b'a = "\\ud800"', "1:6: error[syntax]: invalid Unicode: lone surrogate"),
         (b'a = "\x01"', "1:6: error[syntax]: control character U+0001; remove it"),
-        (b"a = 1\na = 2\n", '2:1: error[duplicate-key]: duplicate key "a"'),
+        (b"a = 1\na = 2\n", '2:1: error[duplicate-key]: duplicate key "a", first at 1:1'),
+        (b"a.b = 1\n[c]\nb = 1\n[a]\nb = 2\n",
+         '4:2: error[duplicate-key]: duplicate key "a"'),
+        (b"[[a]]\nb = 1\n[[a]]\nb = 2\n 'b' = 3\n",
+         '5:2: error[duplicate-key]: duplicate key "b", first at 4:1'),
+        (b"a = {b = 1}\n[a]\nc = 1\n",
+         '2:2: error[duplicate-key]: duplicate key "a", first at 1:1'),
         (b'[t]\na = 1\n"a" = """\nb = 1"""\n',
-         '3:1: error[duplicate-key]: duplicate key "a"'),
-        (b"[t]\na = 1\n[t]\n", '3:2: error[duplicate-key]: duplicate key "t"'),
+         '3:1: error[duplicate-key]: duplicate key "a", first at 2:1'),
+        (b"[t]\na = 1\n[t]\n", '3:2: error[duplicate-key]: duplicate key "t", first at 1:2'),
         (b"a = {b = 1, 'c' = {b = 2, b = 'b'}}",
          '1:27: error[duplicate-key]: duplicate key "b"'),
         (b"a = foo",
@@ -130,7 +136,7 @@ def test_toml_is_read_with_places(end: bytes) -> None:
         (b"a = '\xff'",
          "1:6: error[encoding]: invalid UTF-8: byte 0xFF; save the file as UTF-8"),
     ],
-    ids=range(58),
+    ids=range(61),
 )  # fmt: skip
 def test_toml_refused_with_place_and_words(data: bytes, expected: str) -> None:
     assert lines(data, read_toml) == [expected]

@@ -52,6 +52,15 @@ _SIGNS: Mapping[str, str] = {
 }
 
 
+def comma_advice(text: str, at: int) -> str:
+    """Where digits stand behind a comma that may have been meant as a point."""
+    before = re.search(r"[0-9]+,\Z", text[max(0, at - 20) : at])
+    after = re.match(r"[0-9]+", text[at : at + 20])
+    if not before or not after:
+        return ""
+    return f"write {before[0][:-1]}.{after[0]}, with a point"
+
+
 def sign_advice(sign: str) -> str:
     """The way out where a character stands that begins nothing of JSON."""
     return _SIGNS.get(sign, "write a plain space" if sign.isspace() else "")

@@ -29,6 +29,7 @@ from bpcompile.source.literals import (
     CONSTANTS,
     CONTROL,
     NUMBER,
+    comma_advice,
     control_message,
     number,
     number_advice,
@@ -90,7 +91,11 @@ class Scanner:
         if after < len(text):
             self.refuse_comment(after, ())
             kind = {"{": "object", "[": "array"}.get(text[start], "value")
-            self.fail(after, after + 1, (), f"extra text after the {kind}")
+            message, hint = (
+                f"extra text after the {kind}",
+                comma_advice(text, after + 1),
+            )
+            self.fail(after, after + 1, (), message, hint)
         if self.duplicates:
             raise SpecErrors(self.duplicates)
         return value
@@ -203,6 +208,9 @@ class Scanner:
         """A key; the offset is that of its value."""
         text = self.source.text
         if text[at] != '"':
+            if hint := comma_advice(text, at):
+                message = f"expected a key in double quotes, got {self.shown(at)}"
+                self.fail(at, at + 1, path, message, hint)
             self.fail_at(at, path, "a key in double quotes")
         key, end = self.string(at, path, key=True)
         inner = (*path, key)

@@ -138,7 +138,30 @@ def _refuse_twice(source: Text, veiled: str, offset: int) -> NoReturn:
         span = nested[-1].span(1)
     name = ".".join(part for part, _ in parts(source.text, veiled, span))
     message = f"duplicate key {quote(name)}"
+    first = None if nested else _first(source, veiled, before)
+    if first is not None:
+        message += f", first at {source.where(first)}"
     refuse(source.place(*span), "duplicate-key", message)
+
+
+def _first(source: Text, veiled: str, before: list[re.Match[str]]) -> int | None:
+    """Where the key of the last of these statements stood before, if it is said there
+    in the same words and in the same table."""
+    firsts: dict[tuple[object, ...], int] = {}
+    table: tuple[object, ...] = ()
+    for line in before:
+        span = line.span(2 if line[1] else 3)
+        words = tuple(word for word, _ in parts(source.text, veiled, span))
+        if line[1] == "[[":
+            # Each is a table of its own.
+            table = (*words, line.start())
+            continue
+        said = words if line[1] else (*table, *words)
+        table = words if line[1] else table
+        if line is before[-1]:
+            return firsts.get(said)
+        firsts.setdefault(said, span[0])
+    return None
 
 
 def _converted(node: Any, path: Path, faults: list[_Fault]) -> Any:
