@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
+    from bpcompile.messages import Messages
+
 DONE, FINDING, MEND, OURS, INTERRUPTED, PIPE = 0, 1, 2, 3, 130, 141
 TERMINATED = 128  # plus the number of the signal
 
@@ -17,11 +19,12 @@ def main(argv: list[str] | None = None) -> int:
 
     `argv` is the process's own if None; signals then end it in good order too.
     """
+    words = sys.argv[1:] if argv is None else argv
     try:
         try:
             if argv is None:
                 _end_on_signals()
-            code = _run(sys.argv[1:] if argv is None else argv)
+            code = _run(words)
         except SystemExit as end:  # of --help, --version and signals
             code = int(end.code or DONE)
         if sys.stdout is not None:
@@ -29,9 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         return code
     # Imported here and not above: an interrupt while modules load is told as well.
     except KeyboardInterrupt:
-        from bpcompile.streams import complain
-
-        complain("bpcompile: interrupted")
+        _messages(words).say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         from bpcompile.streams import give_up_stdout
@@ -39,7 +40,13 @@ def main(argv: list[str] | None = None) -> int:
         give_up_stdout()
         return PIPE
     except Exception as failure:
-        return failed(failure)
+        return failed(failure, _messages(words))
+
+
+def _messages(words: list[str]) -> Messages:
+    from bpcompile.messages import Messages, format_asked_for
+
+    return Messages(format_asked_for(words))
 
 
 def _end_on_signals() -> None:
@@ -56,32 +63,33 @@ def _end_on_signals() -> None:
             signal.signal(number, end)
 
 
-def failed(failure: Exception) -> int:
+def failed(failure: Exception, messages: Messages) -> int:
     """Say what went wrong; the exit code: 2 yours to mend, 3 ours."""
-    from bpcompile.errors import SpecErrors, UserError, printable
-    from bpcompile.streams import complain
+    from bpcompile.errors import SpecErrors, UserError
 
     if isinstance(failure, SpecErrors):
-        complain(str(failure))
+        messages.found(failure.errors)
         return MEND
     if isinstance(failure, UserError):
-        complain(f"bpcompile: {failure}")
+        messages.say(str(failure))
         return MEND
     if isinstance(failure, OSError):
-        where = f"{printable(str(failure.filename))}: " if failure.filename else ""
-        complain(f"bpcompile: {where}{failure.strerror or failure}")
+        file = str(failure.filename) if failure.filename else None
+        messages.say(str(failure.strerror or failure), file=file)
         return MEND
     import traceback
 
-    complain("".join(traceback.format_exception(failure)).rstrip("\n"))
-    complain("bpcompile: this is our bug, please report it")
+    messages.say("".join(traceback.format_exception(failure)).rstrip("\n"), own=False)
+    messages.say("this is our bug, please report it")
     return OURS
 
 
 def _run(arguments: list[str]) -> int:
     from bpcompile.arguments import PACKAGES, parse
+    from bpcompile.messages import Messages
 
     options = parse(arguments)
+    options.messages = Messages(options.message_format)
     if options.command in PACKAGES:
         from importlib import import_module
 
@@ -108,7 +116,7 @@ def _check(options: argparse.Namespace) -> int:
     from bpcompile.streams import result
 
     target = target_of(options.target, STREAM)
-    spec = loaded(options.specs[0], options.overrides)
+    spec = loaded(options.specs[0], options.overrides, options.messages)
     if options.resolved:
         import json
 

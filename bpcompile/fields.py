@@ -126,10 +126,13 @@ def _parameter_schema(parameter: Parameter) -> core_schema.CoreSchema:
 
 
 def _exact(value: Any) -> Any:
-    """Refuses an integer that would be rounded where a float is wanted."""
+    """Refuses an integer that would be rounded where a float is wanted.
+
+    Of the two zeros it takes the positive one: they are equal, and so must digests be.
+    """
     if type(value) is int and value != int(float(value)):
         raise PydanticCustomError("inexact", "not exactly representable")
-    return value
+    return 0.0 if type(value) is float and value == 0 else value
 
 
 def whole(value: Any) -> Any:

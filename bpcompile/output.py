@@ -49,6 +49,13 @@ class Existing:
         return "was edited by hand since it was generated" if self.edited else ""
 
 
+def begins_as_ours(path: Path) -> bool:
+    """Whether a file that exists begins as one of ours, however long it is."""
+    with path.open("rb") as file:
+        first, _, _ = file.read(200).decode("utf-8", "replace").partition("\n")
+    return bool(_MADE.match(first))
+
+
 def examine(path: Path) -> Existing:
     """Read what stands at the path; UserError where it is not a regular file."""
     shown = printable(str(path))

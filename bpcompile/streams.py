@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 from bpcompile.errors import UserError
 
@@ -13,6 +14,20 @@ def complain(message: str) -> None:
     # Where stderr is closed, print would take stdout.
     if sys.stderr is not None:
         print(message, file=sys.stderr)
+
+
+def wants_colour(stream: TextIO | None) -> bool:
+    """Whether text there is coloured: on a terminal that knows colours.
+
+    NO_COLOR is against it everywhere, FORCE_COLOR for it (no-color.org,
+    force-color.org): set to anything but "".
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    known = os.environ.get("TERM") != "dumb"
+    return known and stream is not None and stream.isatty()
 
 
 def result(text: str) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from bpcompile.api import load_spec_with_warnings
 from bpcompile.errors import SpecError, SpecErrors, UserError, printable
 from bpcompile.lower import lower
+from bpcompile.messages import Messages
 from bpcompile.output import write_outputs
 from bpcompile.plan import Plan
 from bpcompile.render import Renderer, SourceFile
 from bpcompile.source import Document, pointer
 from bpcompile.spec import NetworkSpec
-from bpcompile.streams import complain
 from bpcompile.target import (
     Target,
     default_target_name,
@@ -58,13 +58,13 @@ class Job:
     origin: Origin | None = None
 
 
-def compiled(jobs: Sequence[Job]) -> dict[str, str]:
-    """The text of every file by its path; warnings about specs go to stderr.
+def compiled(jobs: Sequence[Job], messages: Messages) -> dict[str, str]:
+    """The text of every file by its path; warnings about specs are said.
 
     Raises SpecErrors with the mistakes of all specs, UserError where something else
     is wrong. What a configuration asks for in vain is a mistake at its place there.
     """
-    compiler = _Compiler()
+    compiler = _Compiler(messages)
     inputs = {file for job in jobs for file in files_of(job)}
     texts: dict[str, str] = {}
     owners: dict[str, str] = {}
@@ -109,11 +109,10 @@ def write(texts: Mapping[str, str], force: bool) -> list[Path]:
     return write_outputs({Path(path): text for path, text in texts.items()}, force)
 
 
-def loaded(path: str, overrides: Iterable[str]) -> NetworkSpec:
-    """A spec, with a word on stderr where there is something to know of it."""
+def loaded(path: str, overrides: Iterable[str], messages: Messages) -> NetworkSpec:
+    """A spec; what there is to know of it is said."""
     spec, warnings = load_spec_with_warnings(path, overrides)
-    for warning in warnings:
-        complain(warning)
+    messages.found(warnings)
     return spec
 
 
@@ -128,7 +127,8 @@ def target_of(name: str | None, output: str) -> Target:
 class _Compiler:
     """Compiles job after job; what several have in common is read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self._plans: dict[tuple[str, tuple[str, ...]], Plan] = {}
         self._renderers: dict[str, Renderer] = {}
 
@@ -158,7 +158,7 @@ class _Compiler:
     def _plan(self, job: Job) -> Plan:
         key = (job.spec, job.overrides)
         if key not in self._plans:
-            self._plans[key] = lower(loaded(*key))
+            self._plans[key] = lower(loaded(*key, self._messages))
         return self._plans[key]
 
 
