@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bpcompile.expr import Expr, substitute
 from bpcompile.operators.entry import Body, Map, Reduce
+from bpcompile.records import dataclass
 
 
 @dataclass(frozen=True)

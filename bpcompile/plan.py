@@ -6,12 +6,12 @@ functions that a module defines in `bpcompile.functions`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from bpcompile.expr import Expr, Var, variables
 from bpcompile.functions import Function, UpdateFunction
 from bpcompile.operators.entry import Targets
+from bpcompile.records import dataclass
 from bpcompile.step import Step, Tensor
 from bpcompile.steps import Activate, ClipValue, UpdateParameter
 

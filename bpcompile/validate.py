@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from bpcompile.fields import OneOf
 from bpcompile.meant import Held, key_elsewhere, keys_of, meant_key, meant_kind, walk
 from bpcompile.operators.entry import Entry
 from bpcompile.own import own_kinds
+from bpcompile.records import dataclass
 from bpcompile.sections import InputLayer, Layer, Stack
 from bpcompile.source import Document, pointer
 from bpcompile.spec import MAX_NAME, NAME, NetworkSpec, Path

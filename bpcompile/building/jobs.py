@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bpcompile.api import load_spec_with_warnings
@@ -14,6 +14,7 @@ from bpcompile.errors import SpecError, SpecErrors, UserError, printable
 from bpcompile.lower import lower
 from bpcompile.output import write_outputs
 from bpcompile.plan import Plan
+from bpcompile.records import dataclass
 from bpcompile.render import Renderer, SourceFile
 from bpcompile.source import Document, pointer
 from bpcompile.spec import NetworkSpec
