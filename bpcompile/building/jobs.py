@@ -28,7 +28,6 @@ from bpcompile.target import (
 )
 
 STREAM = "-"
-GENERATED = "<generated>"
 
 
 @dataclass(frozen=True)
@@ -139,8 +138,6 @@ class _Compiler:
         plan = self._plan(job)
         with _own_templates(job, target):
             module, *beside = _rendered(self._renderer(target), plan, job)
-            if target.runs == "import":
-                compile(module.text, GENERATED, "exec")
         path = _path(job, plan, module.suffix)
         if target.runs == "import":
             _refuse_hiding(path, module.text)
