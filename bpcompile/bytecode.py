@@ -14,7 +14,7 @@ import importlib.util
 import marshal
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jinja2
@@ -33,9 +33,8 @@ class TemplateCode(BytecodeCache):
     the versions of Python, Jinja2 and bpcompile, Jinja2's options, the folder. A file
     that is damaged or of another making is as none.
 
-    valid   digests of what the templates made and this Python has compiled; those of
-            the runs that compiled templates are kept, so that the file does not grow
-            with every spec
+    valid   digests of generated code that this Python has compiled: that of the last
+            module for which templates were compiled, lest the file grow with every spec
     """
 
     def __init__(self, folder: Path, options: Mapping[str, object]) -> None:
@@ -43,7 +42,7 @@ class TemplateCode(BytecodeCache):
         self._making = repr((importlib.util.MAGIC_NUMBER, *made, str(folder))).encode()
         self._path = _path(folder)
         self._held, valid = self._read()
-        self.valid = set(valid)
+        self.valid = frozenset(valid)
         self._grown = False
 
     def load_bytecode(self, bucket: Bucket) -> None:
@@ -57,12 +56,12 @@ class TemplateCode(BytecodeCache):
         self._held[bucket.key] = bucket.checksum, marshal.dumps(bucket.code)
         self._grown = True
 
-    def keep(self) -> None:
-        """Write the file if it lacks something, whole or not at all."""
+    def keep(self, valid: Iterable[bytes]) -> None:
+        """Write the file if it lacks a template, whole or not at all."""
         if not self._grown or self._path is None or sys.dont_write_bytecode:
             return
         self._grown = False
-        data = marshal.dumps((self._held, sorted(self.valid)))
+        data = marshal.dumps((self._held, sorted(valid)))
         unique = self._path.with_name(f"{self._path.name}.{os.urandom(8).hex()}")
         # A folder that may not be written, a full disk: then there is no cache.
         with contextlib.suppress(OSError):

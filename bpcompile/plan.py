@@ -6,6 +6,7 @@ functions that a module defines in `bpcompile.functions`.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from bpcompile.expr import Expr, Var, variables
@@ -283,7 +284,7 @@ class Plan:
         """All that is evaluated after every epoch, asked for or not."""
         return tuple(w for w in (self.early_stopping, self.plateau) if w)
 
-    @property
+    @cached_property
     def descends(self) -> bool:
         """Whether each update is `UpdateParameter.descent` of a gradient as it is."""
         steps = [step for block in self.update for step in block.steps]

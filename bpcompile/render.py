@@ -62,7 +62,7 @@ class Renderer:
         self._made = environment(target)
         self._code = template_code(target)
         self._made.bytecode_cache = self._code
-        self._valid = self._code.valid if self._code else set()
+        self._valid = set(self._code.valid if self._code else ())
         self._templates = {
             suffix: self._made.get_template(file)
             for suffix, file in target.files.items()
@@ -105,10 +105,12 @@ class Renderer:
             constants=_names_of_constants(plan),
         )
         text = header(plan, self.target, body) + body
+        valid: set[bytes] = set()
         if self.target.runs == "import":
-            refuse_invalid(text, self._valid)
+            valid = refuse_invalid(text, self._valid)
+            self._valid |= valid
         if self._code:
-            self._code.keep()
+            self._code.keep(valid)
         return text
 
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from hashlib import sha256
 
 _FILE = "<generated>"
 #: Where a definition begins after a blank line: at the top level, and in a class.
-_DEFINITION = re.compile(r"(?<=\n)\n(?=@|def |class )")
-_METHOD = re.compile(r"(?<=\n)\n(?=    (?:@|def ))")
+_DEFINITION = re.compile(r"\n\n(?=@|def |class )")
+_METHOD = re.compile(r"\n\n(?=    (?:@|def ))")
 _CLASS = "class "
 
 
-def refuse_invalid(text: str, known: set[bytes]) -> None:
-    """Raise SyntaxError, with the line, where a text is not valid Python.
+def refuse_invalid(text: str, known: Container[bytes]) -> set[bytes]:
+    """Digests of the pieces of a text; SyntaxError, with the line, if it is not valid.
 
-    `known` holds digests of pieces that have been found valid, and gets those of this
-    text: most of a module is the same whatever the spec, and to compile it every time
-    takes as long as all the rest. Nor is a deep network's module one tree in memory.
+    What is in `known` is not compiled again: most of a module is the same whatever the
+    spec, and takes as long as all the rest. Nor is a deep network's module one tree in
+    memory.
     """
-    digests = {sha256(piece.encode()).digest(): piece for piece in _pieces(text)}
+    pieces = {sha256(piece.encode()).digest(): piece for piece in _pieces(text)}
     try:
-        for digest in digests.keys() - known:
-            compile(digests[digest], _FILE, "exec")
+        for digest, piece in pieces.items():
+            if digest not in known:
+                compile(piece, _FILE, "exec")
     except SyntaxError:
         # Perhaps a text was cut in two: the whole decides, and knows the line.
         compile(text, _FILE, "exec")
-    else:
-        known.update(digests)
+        return set()
+    return set(pieces)
 
 
 def _pieces(text: str) -> Iterator[str]:
