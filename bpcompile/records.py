@@ -29,14 +29,17 @@ else:
 
 
 def _made(cls: type) -> type:
+    documented, cls.__doc__ = cls.__doc__, cls.__doc__ or cls.__name__
     bare: type = dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
+    # Left empty, it would have been made of a signature, which takes longest of all.
+    bare.__doc__ = documented
     fields = dataclasses.fields(bare)
-    compared = tuple(f.name for f in fields if f.compare)
+    hashed = (f for f in fields if (f.compare if f.hash is None else f.hash))
     methods = {
         "__init__": _init(fields),
         "__repr__": _repr(tuple(f.name for f in fields if f.repr)),
-        "__eq__": _eq(compared),
-        "__hash__": _hash(compared),
+        "__eq__": _eq(tuple(f.name for f in fields if f.compare)),
+        "__hash__": _hash(tuple(f.name for f in hashed)),
         "__setattr__": _refuse_setting,
         "__delattr__": _refuse_deleting,
         "__signature__": _Signature(),
@@ -103,10 +106,10 @@ def _eq(compared: tuple[str, ...]) -> Callable[[Any, Any], bool]:
     return __eq__
 
 
-def _hash(compared: tuple[str, ...]) -> Callable[[Any], int]:
+def _hash(hashed: tuple[str, ...]) -> Callable[[Any], int]:
     def __hash__(self: Any) -> int:
         held = self.__dict__
-        return hash(tuple([held[name] for name in compared]))
+        return hash(tuple([held[name] for name in hashed]))
 
     return __hash__
 
