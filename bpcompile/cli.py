@@ -53,8 +53,9 @@ def _spare_the_start() -> None:
     import os
 
     # Of what is imported nothing is garbage, though a pass over all of it would come
-    # every few hundred objects: a fifteenth of the time.
-    gc.set_threshold(100_000)
+    # every few hundred objects: a fifteenth of the time. PyPy counts otherwise.
+    if hasattr(gc, "set_threshold"):
+        gc.set_threshold(100_000)
     # Pydantic would look for plugins in every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
@@ -63,7 +64,8 @@ def _spare_the_end() -> None:
     """What still lives goes with the process; no collector looks at it once more."""
     import gc
 
-    gc.freeze()
+    if hasattr(gc, "freeze"):
+        gc.freeze()
 
 
 def _end_on_signals() -> None:
