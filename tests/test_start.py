@@ -294,7 +294,7 @@ def calls(layers):
     return count
 
 compiled([Job(sys.argv[2], "-", sys.argv[1])])  # what is imported late
-print(*map(calls, (50, 100, 200)))
+print(*map(calls, (25, 50, 100)))
 """
 
 
