@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from bpcompile.records import dataclass
 
 MAX_SHOWN_ERRORS = 20
 MAX_LINE = 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import (
@@ -15,6 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
 from bpcompile.operators.entry import Entry, Parameter
+from bpcompile.records import dataclass
 
 #: Characters of a free text.
 MAX_DESCRIPTION = 2_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from bpcompile import __version__
@@ -19,6 +18,7 @@ from bpcompile.meant import (
     never_said,
 )
 from bpcompile.operators.entry import Entry
+from bpcompile.records import dataclass
 from bpcompile.sections import InputLayer, Layer, Stack
 from bpcompile.spec import MAX_NAME, NAME, Path
 

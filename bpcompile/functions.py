@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bpcompile.expr import PRIMITIVES, Apply, Expr, Var, substitute, variables
 from bpcompile.operators.entry import Body, Map, Reduce
+from bpcompile.records import dataclass
 
 #: What a pass names the values that an earlier one left in the result.
 KEPT = "result"

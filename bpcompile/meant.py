@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel
@@ -13,6 +12,7 @@ from bpcompile.errors import MAX_NEAREST, nearest
 from bpcompile.fields import OneOf
 from bpcompile.operators import REGULARIZERS
 from bpcompile.operators.entry import Entry
+from bpcompile.records import dataclass
 from bpcompile.sections import InputLayer, Layer, Stack
 from bpcompile.spec import NetworkSpec, Path
 

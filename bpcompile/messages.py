@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bpcompile.errors import (
@@ -15,6 +14,7 @@ from bpcompile.errors import (
     more_errors,
     printable,
 )
+from bpcompile.records import dataclass
 from bpcompile.streams import complain, wants_colour
 
 TEXT, JSON, GITHUB = "text", "json", "github"

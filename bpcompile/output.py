@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import itertools
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from bpcompile.errors import UserError, printable
+from bpcompile.records import dataclass
 from bpcompile.render import body_digest
 
 _MADE = re.compile(
@@ -176,6 +175,8 @@ def write_bytes(
 
 def difference(path: Path, text: str) -> str:
     """A unified diff from what stands at the path to the text; "" if they are equal."""
+    import difflib
+
     found = examine(path)
     shown = printable(str(path))
     changes = difflib.unified_diff(

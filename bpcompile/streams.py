@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
 
-from bpcompile.errors import UserError
+# That of typing without its import: see `bpcompile.cli`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from bpcompile.errors import UserError
 
 
 def complain(message: str) -> None:
@@ -37,7 +41,7 @@ def result(text: str) -> None:
     has gone.
     """
     if sys.stdout is None:
-        raise UserError("standard output is closed")
+        raise _refused(" is closed")
     try:
         sys.stdout.buffer.write(text.encode("utf-8"))
         sys.stdout.buffer.flush()
@@ -45,10 +49,17 @@ def result(text: str) -> None:
         raise
     except OSError as failure:
         give_up_stdout()
-        raise UserError(f"standard output: {failure.strerror}") from failure
+        raise _refused(f": {failure.strerror}") from failure
 
 
 def give_up_stdout() -> None:
     """Give up standard output, so that Python's exit does not try it again."""
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 1)
+
+
+def _refused(how: str) -> UserError:
+    # Imported here, because only what fails needs it.
+    from bpcompile.errors import UserError
+
+    return UserError(f"standard output{how}")

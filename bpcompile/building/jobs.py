@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bpcompile.api import load_spec_with_warnings
@@ -15,6 +15,7 @@ from bpcompile.lower import lower
 from bpcompile.messages import Messages
 from bpcompile.output import write_outputs
 from bpcompile.plan import Plan
+from bpcompile.records import dataclass
 from bpcompile.render import Renderer, SourceFile
 from bpcompile.source import Document, pointer
 from bpcompile.spec import NetworkSpec
@@ -27,7 +28,6 @@ from bpcompile.target import (
 )
 
 STREAM = "-"
-GENERATED = "<generated>"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def compiled(jobs: Sequence[Job], messages: Messages) -> dict[str, str]:
     is wrong. What a configuration asks for in vain is a mistake at its place there.
     """
     compiler = _Compiler(messages)
-    inputs = {file for job in jobs for file in files_of(job)}
+    inputs = {_identity(file) for job in jobs for file in files_of(job)}
     texts: dict[str, str] = {}
     owners: dict[str, str] = {}
     mistakes: list[SpecError] = []
@@ -120,8 +120,12 @@ def target_of(name: str | None, output: str) -> Target:
     """The target of that name, or else for that output."""
     if name is not None:
         return load_target(name)
-    suffix = "" if output.endswith("/") else "." + output.rpartition(".")[2]
+    suffix = _suffix(output)
     return load_target(target_name_of_suffix(suffix) or default_target_name())
+
+
+def _suffix(output: str) -> str:
+    return "" if output.endswith("/") else "." + output.rpartition(".")[2]
 
 
 class _Compiler:
@@ -130,16 +134,15 @@ class _Compiler:
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
         self._plans: dict[tuple[str, tuple[str, ...]], Plan] = {}
+        self._targets: dict[tuple[str | None, str], Target] = {}
         self._renderers: dict[str, Renderer] = {}
 
     def files(self, job: Job) -> dict[str, str]:
         """The text of each file by its path, the module's first."""
-        target = target_of(job.target, job.output)
+        target = self._target(job)
         plan = self._plan(job)
         with _own_templates(job, target):
             module, *beside = _rendered(self._renderer(target), plan, job)
-            if target.runs == "import":
-                compile(module.text, GENERATED, "exec")
         path = _path(job, plan, module.suffix)
         if target.runs == "import":
             _refuse_hiding(path, module.text)
@@ -148,6 +151,12 @@ class _Compiler:
         stem = path.removesuffix(module.suffix)
         others = {stem + file.suffix: file.text for file in beside}
         return {path: module.text, **others}
+
+    def _target(self, job: Job) -> Target:
+        key = (job.target, _suffix(job.output))
+        if key not in self._targets:
+            self._targets[key] = target_of(job.target, job.output)
+        return self._targets[key]
 
     def _renderer(self, target: Target) -> Renderer:
         key = str(target.folders[0])
@@ -210,18 +219,28 @@ def _refuse_taken(path: str, owners: dict[str, str]) -> None:
     owners[found] = path
 
 
-def _refuse_same_file(path: str, inputs: Iterable[str]) -> None:
-    for file in inputs:
-        if path == STREAM or not (os.path.exists(file) and os.path.exists(path)):
-            continue
-        if os.path.samefile(file, path):
-            raise UserError(f"{printable(path)}: input and output are the same file")
+def _refuse_same_file(path: str, inputs: Container[object]) -> None:
+    if path != STREAM and _identity(path) in inputs:
+        raise UserError(f"{printable(path)}: input and output are the same file")
+
+
+def _identity(path: str) -> object:
+    """Equal for all names of one file; what does not exist is equal to nothing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return object()
+    return found.st_dev, found.st_ino
 
 
 def _refuse_hiding(path: str, text: str) -> None:
     """A module must not stand in the way of what it imports itself."""
     stem = Path(path).stem
-    if re.search(rf"^ *(?:import|from) {re.escape(stem)}\b", text, re.MULTILINE):
+    # Looked for first, because the expression is tried at every line.
+    named = f"import {stem}" in text or f"from {stem}" in text
+    if named and re.search(
+        rf"^ *(?:import|from) {re.escape(stem)}\b", text, re.MULTILINE
+    ):
         raise UserError(
             f"{printable(path)}: would be taken for the module {stem} that it "
             "imports; choose another name"

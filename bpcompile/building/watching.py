@@ -84,7 +84,9 @@ def _inputs(jobs: Iterable[Job]) -> set[str]:
 
 
 def _inside(folders: Iterable[Path]) -> set[str]:
-    return {str(p) for folder in folders for p in folder.rglob("*") if p.is_file()}
+    files = (p for folder in folders for p in folder.rglob("*") if p.is_file())
+    # Compiling itself writes the bytecode of templates.
+    return {str(path) for path in files if path.parent.name != "__pycache__"}
 
 
 def _wait(

@@ -6,12 +6,13 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from itertools import chain
 from typing import Any, NoReturn, TypeAlias
 
 from bpcompile.errors import MAX_QUOTED, Place, SpecError, SpecErrors
+from bpcompile.records import dataclass
 
 MAX_BYTES = 8 * 2**20
 MAX_DEPTH = 64

@@ -7,10 +7,11 @@ surrogates, keeps no places, and its messages do not say how to mend the text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 from bpcompile.errors import SpecError, SpecErrors, printable, quote
+from bpcompile.records import dataclass
 from bpcompile.source.document import (
     MAX_DEPTH,
     MAX_VALUES,
