@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
 from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
+from bpcompile.gate import opened, sealed
 from bpcompile.plan import Plan
 from bpcompile.target import Target
 from bpcompile.words import Words, book, clauses, filled, rule
@@ -46,7 +47,8 @@ class Renderer:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._made = environment(target)
+        self._words = Words(target)
+        self._made = environment(target, self._words)
         self._templates = {
             suffix: self._made.get_template(file)
             for suffix, file in target.files.items()
@@ -76,19 +78,30 @@ class Renderer:
     def _text(
         self, template: Template, plan: Plan, made: str, **given: bool | Trained
     ) -> str:
-        sign = self.target.settings["comment"]
+        settings = self.target.settings
+        shown, texts = sealed(plan)
+        drawn = template.render(**given, **context(shown, self.target))
         # Who checks the file must know: no other line of it says --library.
-        body = f"{sign} made with: {made}\n" if made else ""
-        body += template.render(
-            **given,
-            plan=plan,
-            target=self.target,
-            version=__version__,
-            parameters_in_words=_parameters_in_words(plan),
-            spec_names=_spec_names(plan),
-            constants=_names_of_constants(plan),
-        )
+        if made:
+            drawn = f"{settings['comment']} made with: {made}\n{drawn}"
+        # The template has run: from here on free text is there.
+        statements = {
+            name: self._words.declaration(name, text) for name, text in texts.items()
+        }
+        body = opened(drawn, statements, settings["literal"]["around"])
         return header(plan, self.target, body) + body
+
+
+def context(plan: Plan, target: Target) -> dict[str, Any]:
+    """What templates see beside the functions of `environment`; the plan is sealed."""
+    return {
+        "plan": plan,
+        "target": target,
+        "version": __version__,
+        "parameters_in_words": _parameters_in_words(plan),
+        "spec_names": _spec_names(plan),
+        "constants": _names_of_constants(plan),
+    }
 
 
 def header(plan: Plan, target: Target, body: str) -> str:
@@ -107,8 +120,9 @@ def body_digest(body: str) -> str:
     return hashlib.sha256(body.encode("utf-8")).hexdigest()[:DIGITS]
 
 
-def environment(target: Target) -> Environment:
+def environment(target: Target, words: Words | None = None) -> Environment:
     """The one environment: no autoescape, nothing undefined, white space as written."""
+    words = words or Words(target)
     made = Environment(
         loader=FileSystemLoader([str(folder) for folder in target.folders]),
         undefined=StrictUndefined,
@@ -117,7 +131,6 @@ def environment(target: Target) -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    words = Words(target)
     made.globals.update(
         spell=words.spell,
         scalar=words.scalar,
@@ -125,6 +138,7 @@ def environment(target: Target) -> Environment:
         change=words.change,
         listed=words.listed,
         call=words.call,
+        declared=words.declared,
         literal=words.literal,
         docstring=words.docstring,
         in_place=words.in_place,
