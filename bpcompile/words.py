@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from bpcompile.errors import UserError
 from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell
 from bpcompile.gate import FreeText, UnsafeTemplate
 from bpcompile.inplace import Assign, Assignments, assignments
@@ -172,10 +173,16 @@ class Words:
     def declaration(self, name: str, text: str) -> str:
         """The statement that gives a free text its name: the gate puts it in.
 
-        Raises UnsafeTemplate where the target's own grammar does not read it as
-        literals and nothing else.
+        Raises UserError where the text is longer than the target takes, UnsafeTemplate
+        where the target's own grammar does not read it as literals and nothing else.
         """
         rules = self.settings["literal"]
+        length, most = len(text.encode("utf-8")), rules.get("most")
+        if most and length > most:
+            raise UserError(
+                f"{name} has {length:,} bytes, target {self.target.name} takes "
+                f"{most:,}; shorten it"
+            )
         before, after = rules["before"].format(name.upper()), rules["after"]
         room = LINE - len(before) - 1 - len(after)
         literal = self.literal(text, room, rules["indent"])
