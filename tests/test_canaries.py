@@ -147,10 +147,10 @@ def test_no_text_becomes_code(
     # Another beginning for each place: their shares are of different texts.
     begin = PLACES.index((place, target))
     every = itertools.islice(itertools.product(PADS, BASE), begin, None)
-    texts = (padded(text, pad) for pad, text in share(every, 31))
+    texts = (padded(text, pad) for pad, text in share(every, 47))
     tried, found = sung(place, target, texts)
     print(f"{place.__name__} for {target}: {tried} texts, {len(found)} escapes")
-    assert tried > 100
+    assert tried > 70
     assert found == {}
 
 
@@ -211,20 +211,23 @@ def test_the_canaries_sing_of_a_literal_that_is_not_safe(
     way: str, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     language = renderer(target).target.language
-    statement, _ = CANARIES[language]
+    statement, escapes = CANARIES[language]
 
-    def declaration(self: Words, name: str, text: str) -> str:
+    def declaration(self: Any, name: str, text: str) -> str:
         return statement.replace('"a"', NAIVE[way](text)).rstrip("\n")
+
+    got_out = [t for t in BASE if escapes(declaration(None, "", t), t)]
+    assert bool(got_out) == ((way, language) not in RIGHT)
 
     def opened(drawn: str, statements: dict[str, str], around: Any) -> str:
         return drawn.replace("\0description\0", statements["description"])
 
+    # The same in whole files, where nothing but the canary is left.
     twin_of(module, target)
     monkeypatch.setattr(Words, "declaration", declaration)
     monkeypatch.setattr(RENDER, "opened", opened)
-    # One that gets out is enough, and the first texts are the worst.
-    found = (sung(module, target, iter([text]))[1] for text in share(iter(BASE), 5))
-    assert any(found) == ((way, language) not in RIGHT)
+    _, found = sung(module, target, iter(got_out[:3]))
+    assert list(found) == got_out[:3]
 
 
 #: Where templates must not print a text: each is let through here.
@@ -382,7 +385,7 @@ def test_what_is_no_free_text_is_refused_in_one_readable_message(
     path = tmp_path / "spec.json"
     accepted: list[str] = []
     refused = 0
-    for text in share(iter(BASE), 5):
+    for text in share(iter(BASE), 13):
         path.write_text(json.dumps({**STACK, **CHECKED[where](text)}))
         code = cli.main(["check", str(path)])
         said = capsys.readouterr()
@@ -396,7 +399,7 @@ def test_what_is_no_free_text_is_refused_in_one_readable_message(
         assert all(map(str.isprintable, said.err[:-1].split("\n")))
         assert str(path) in said.err
     print(f"{where}: {refused} texts refused, accepted: {accepted}")
-    assert refused > 50
+    assert refused > 20
     assert all(re.fullmatch(r"[A-Za-z0-9_ ()*.+-]*", text) for text in accepted)
 
 

@@ -93,7 +93,7 @@ def test_a_text_is_its_literal_and_nothing_else(
     assert not examine(tmp_path / "made").work
     encoding, _ = tokenize.detect_encoding(io.BytesIO(file.text.encode()).readline)
     assert encoding == "utf-8"
-    if target in TARGETS:
+    if target == TARGETS[-1]:
         monkeypatch.chdir(tmp_path)
         found = ModuleType("attacked")
         exec(compile(file.text, "attacked", "exec"), found.__dict__)
@@ -171,11 +171,19 @@ def test_the_path_of_an_output_is_a_path_and_nothing_else(
     assert cli.main([str(spec), "-o", str(path)]) == 0
     assert path.read_text("utf-8") == text_of(spec_of(**STACK))
     assert capfd.readouterr() == ("", "")
-    path.write_text("my own")
-    assert cli.main([str(spec), "-o", str(path)]) == 2
-    (said,) = capfd.readouterr().err.splitlines()
-    assert said.isprintable()
     assert sorted(tmp_path.iterdir()) == sorted([spec, path])
+
+
+@fault("INJ-31")
+def test_a_path_is_shown_without_what_moves_a_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a\n\x1b[2J.py"
+    path.write_text("my own")
+    assert cli.main([str(written(tmp_path)), "-o", str(path)]) == 2
+    (said,) = capfd.readouterr().err.splitlines()
+    assert said.isprintable() and "a\\x0a\\x1b[2J.py" in said
+    assert path.read_text() == "my own"
 
 
 # ---- Words -------------------------------------------------------------------------
