@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from support import EVERY_TARGET, TARGETS, renderer, run, spec_of, text_of
-from test_canaries import STACK, escaped, module, twin_of, without_digest
+from test_fuzz_canaries import STACK, escaped, module, twin_of, without_digest
 
 from bpcompile import cli
 from bpcompile.api import load_spec
@@ -219,6 +219,9 @@ def test_no_key_reads_a_file_or_opens_a_socket(tmp_path: Path) -> None:
     path = written(tmp_path, **keys, layers=[2, {"size": 2, **keys}])
     done = run(sys.executable, "-c", AUDITED, path)
     assert done.stdout == "2 [] []\n"
+    told = written(tmp_path, description=" ".join(keys.values()))
+    output = tmp_path / "output"
+    assert run(sys.executable, "-c", AUDITED, told, "-o", output).stdout == "0 [] []\n"
     for key in keys:
         assert f" /{key} is not a key of the spec" in done.stderr
         assert f" /layers/1/{key} is not a key of " in done.stderr

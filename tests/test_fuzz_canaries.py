@@ -1,7 +1,7 @@
 """Attacks times places times targets: no text of a spec becomes code, and the canaries
 that say so sing where one does.
 
-A share of them here; BPCOMPILE_LONG=1 tries all, and `-n0 -s` prints how many those are.
+A share of them here; `make fuzz` tries all. What was tried is said when all is done.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from attacks import BASE, PADS, c_escapes, padded, python_escapes
@@ -36,6 +36,8 @@ from bpcompile.render import SourceFile
 from bpcompile.spec import NetworkSpec
 from bpcompile.trained import Matrix, Trained, shapes_of
 from bpcompile.words import Words
+
+Record: TypeAlias = Callable[..., None]
 
 LONG = bool(os.environ.get("BPCOMPILE_LONG"))
 #: The module, which `bpcompile.render` is not: that is its function.
@@ -142,14 +144,14 @@ def sung(
     ("place", "target"), PLACES, ids=[f"{p.__name__}-{t}" for p, t in PLACES]
 )
 def test_no_text_becomes_code(
-    place: Callable[[Plan, str], SourceFile], target: str
+    place: Callable[[Plan, str], SourceFile], target: str, figures: Record
 ) -> None:
     # Another beginning for each place: their shares are of different texts.
     begin = PLACES.index((place, target))
     every = itertools.islice(itertools.product(PADS, BASE), begin, None)
     texts = (padded(text, pad) for pad, text in share(every, 47))
     tried, found = sung(place, target, texts)
-    print(f"{place.__name__} for {target}: {tried} texts, {len(found)} escapes")
+    figures("attacks on generated files", tried=tried, escapes=len(found))
     assert tried > 70
     assert found == {}
 
@@ -170,7 +172,9 @@ def test_a_text_longer_than_its_language_takes_is_refused(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", EVERY_TARGET)
-def test_what_an_operator_or_the_editor_is_told_is_nowhere(target: str) -> None:
+def test_what_an_operator_or_the_editor_is_told_is_nowhere(
+    target: str, figures: Record
+) -> None:
     def made(text: str) -> str:
         bent = {"formula": "z / (1 + abs(z))", "description": text}
         stack = {**STACK, "layers": [2, {"size": 2, "activation": "bent"}]}
@@ -182,7 +186,7 @@ def test_what_an_operator_or_the_editor_is_told_is_nowhere(target: str) -> None:
     for text in share(iter(BASE), 29):
         assert made(text) == twin
         tried += 1
-    print(f"descriptions of operators for {target}: {tried} texts, 0 escapes")
+    figures("attacks by descriptions of operators", tried=tried, escapes=0)
 
 
 # ---- The canaries sing -------------------------------------------------------------
@@ -320,7 +324,7 @@ int main(void) {{
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_a_compiler_of_c_reads_every_text_as_it_was(
-    compiler: str, tmp_path: Path
+    compiler: str, tmp_path: Path, figures: Record
 ) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler} here")
@@ -342,7 +346,7 @@ def test_a_compiler_of_c_reads_every_text_as_it_was(
     assert (done.returncode, done.stderr) == (0, "")
     read = subprocess.run([tmp_path / "texts"], capture_output=True).stdout
     assert read == b"".join(t.encode() + b"\0" for t in texts)
-    print(f"{compiler}: {len(texts)} texts read as they were")
+    figures("attacks that a compiler of C prints back", tried=len(texts))
 
 
 # ---- What is no free text ----------------------------------------------------------
@@ -380,7 +384,10 @@ CHECKED: dict[str, Callable[[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("where", CHECKED)
 def test_what_is_no_free_text_is_refused_in_one_readable_message(
-    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    where: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    figures: Record,
 ) -> None:
     path = tmp_path / "spec.json"
     accepted: list[str] = []
@@ -398,7 +405,8 @@ def test_what_is_no_free_text_is_refused_in_one_readable_message(
         assert said.err.endswith("\n") and len(said.err) < 1 << 16
         assert all(map(str.isprintable, said.err[:-1].split("\n")))
         assert str(path) in said.err
-    print(f"{where}: {refused} texts refused, accepted: {accepted}")
+    words = {"refused": refused, "accepted, being words": len(accepted)}
+    figures("attacks by names, kinds, keys and formulas", **words)
     assert refused > 20
     assert all(re.fullmatch(r"[A-Za-z0-9_ ()*.+-]*", text) for text in accepted)
 
@@ -406,8 +414,9 @@ def test_what_is_no_free_text_is_refused_in_one_readable_message(
 # ---- Pages and other documents -----------------------------------------------------
 
 NOTHING = described("")
-#: What a spec's file may hold: control characters are refused before.
-ALLOWED = [t for t in BASE if not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", t)]
+#: What a spec's file may hold and an empty one does not: control characters are refused
+#: before.
+ALLOWED = [t for t in BASE if t and not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", t)]
 
 
 def page_of_a_diff(spec: NetworkSpec) -> str:
@@ -436,7 +445,9 @@ def skeleton(page: str) -> set[tuple[str, frozenset[str]]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
-def test_no_text_becomes_an_element(page: Callable[[NetworkSpec], str]) -> None:
+def test_no_text_becomes_an_element(
+    page: Callable[[NetworkSpec], str], figures: Record
+) -> None:
     twin = page(described("a" * 100 + "\n"))
     scripts = [list(Page(twin).all(tag)) for tag in ("script", "style")]
     tried = 0
@@ -448,7 +459,7 @@ def test_no_text_becomes_an_element(page: Callable[[NetworkSpec], str]) -> None:
         if "Content-Security-Policy" in twin:
             assert_self_contained(made)
         tried += 1
-    print(f"{page.__name__}: {tried} texts, 0 elements")
+    figures("attacks on pages", tried=tried, escapes=0)
     assert tried > 1
 
 
@@ -456,8 +467,6 @@ def test_a_comparison_as_text_says_it_on_one_readable_line() -> None:
     twin = diff(NOTHING, described("a"), "spec")
     forms = (type(twin).text, type(twin).markdown)
     for text in share(iter(ALLOWED), 17):
-        if not text:
-            continue
         found = diff(NOTHING, described(text), "spec")
         for form in forms:
             made = form(found)
