@@ -140,6 +140,8 @@ BASE: tuple[str, ...] = tuple(
 )
 #: How far a text is moved to the right: an escape then stands where a line is full.
 PADS = (0, 66, 70, 72, 74, 76, 78, 80)
+#: For the files that hold the text.
+MORE_PADS = (64, 68, 69, 71, 73, 75, 77)
 
 
 def padded(text: str, pad: int) -> str:
