@@ -12,6 +12,7 @@ from bpcompile import __version__
 from bpcompile.bytecode import TemplateCode
 from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
+from bpcompile.gate import opened, sealed
 from bpcompile.plan import Plan
 from bpcompile.records import dataclass
 from bpcompile.syntax import refuse_invalid
@@ -59,7 +60,8 @@ class Renderer:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._made = environment(target)
+        self._words = Words(target)
+        self._made = environment(target, self._words)
         self._code = template_code(target)
         self._made.bytecode_cache = self._code
         self._valid = set(self._code.valid if self._code else ())
@@ -92,26 +94,41 @@ class Renderer:
     def _text(
         self, template: Template, plan: Plan, made: str, **given: bool | Trained
     ) -> str:
-        sign = self.target.settings["comment"]
+        settings = self.target.settings
+        shown, texts = sealed(plan)
+        drawn = template.render(**given, **context(shown, self.target))
         # Who checks the file must know: no other line of it says --library.
-        body = f"{sign} made with: {made}\n" if made else ""
-        body += template.render(
-            **given,
-            plan=plan,
-            target=self.target,
-            version=__version__,
-            parameters_in_words=_parameters_in_words(plan),
-            spec_names=_spec_names(plan),
-            constants=_names_of_constants(plan),
-        )
+        if made:
+            drawn = f"{settings['comment']} made with: {made}\n{drawn}"
+        # The template has run: from here on free text is there.
+        statements = {
+            name: self._words.declaration(name, text) for name, text in texts.items()
+        }
+        body = opened(drawn, statements, settings["literal"]["around"])
         text = header(plan, self.target, body) + body
+        self._check(text)
+        return text
+
+    def _check(self, text: str) -> None:
+        """Refuse what is no valid source, and keep what templates were compiled to."""
         valid: set[bytes] = set()
         if self.target.runs == "import":
             valid = refuse_invalid(text, self._valid)
             self._valid |= valid
         if self._code:
             self._code.keep(valid)
-        return text
+
+
+def context(plan: Plan, target: Target) -> dict[str, Any]:
+    """What templates see beside the functions of `environment`; the plan is sealed."""
+    return {
+        "plan": plan,
+        "target": target,
+        "version": __version__,
+        "parameters_in_words": _parameters_in_words(plan),
+        "spec_names": _spec_names(plan),
+        "constants": _names_of_constants(plan),
+    }
 
 
 def header(plan: Plan, target: Target, body: str) -> str:
@@ -130,11 +147,11 @@ def body_digest(body: str) -> str:
     return hashlib.sha256(body.encode("utf-8")).hexdigest()[:DIGITS]
 
 
-def environment(target: Target) -> Environment:
+def environment(target: Target, words: Words | None = None) -> Environment:
     """The one environment of a target's templates."""
     loader = FileSystemLoader([str(folder) for folder in target.folders])
     made = Environment(loader=loader, **_OPTIONS)
-    words = Words(target)
+    words = words or Words(target)
     made.globals.update(
         spell=words.spell,
         scalar=words.scalar,
@@ -142,6 +159,7 @@ def environment(target: Target) -> Environment:
         change=words.change,
         listed=words.listed,
         call=words.call,
+        declared=words.declared,
         literal=words.literal,
         docstring=words.docstring,
         in_place=words.in_place,

@@ -7,6 +7,8 @@ name another as its `base` and then only holds what differs.
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +23,8 @@ from bpcompile.steps import STEPS
 
 SETTINGS = "target.toml"
 IN_PLACE = "in_place"
+#: It stands in the first line of every file.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,14 @@ def load_target(name: str, root: Path | None = None) -> Target:
         names = target_names(root)
         near = nearest(name, names)
         hint = f'; did you mean "{near}"?' if near else ""
-        raise UserError(f'no target "{name}"{hint} (one of: {", ".join(names)})')
+        shown = printable(name)
+        raise UserError(f'no target "{shown}"{hint} (one of: {", ".join(names)})')
     target = _read(folder, root)
+    if not _NAME.fullmatch(target.name):
+        shown = printable(target.name)
+        raise UserError(
+            f'target "{shown}": rename its folder, letters, digits, _ . + - in it alone'
+        )
     missing = _missing(target)
     if missing:
         raise UserError(f'target "{target.name}" lacks {", ".join(missing)}')
@@ -170,7 +180,8 @@ def _read(folder: Path, root: Path) -> Target:
         for key, value in inherited.settings.items():
             if isinstance(value, dict):
                 settings[key] = {**value, **own.get(key, {})}
-    return Target(folder.name, tuple(folders), settings)
+    # abspath, because "./" has no name.
+    return Target(Path(os.path.abspath(folder)).name, tuple(folders), settings)
 
 
 def _missing(target: Target) -> list[str]:
@@ -193,6 +204,11 @@ def _missing(target: Target) -> list[str]:
             "width",
             "open",
             "close",
+            "indent",
+            "before",
+            "after",
+            "grammar",
+            "around",
         ),
     }
     if settings.get("style") == IN_PLACE:

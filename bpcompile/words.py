@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from bpcompile.errors import UserError
 from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell
+from bpcompile.gate import FreeText, UnsafeTemplate
 from bpcompile.inplace import Assign, Assignments, assignments
 from bpcompile.number import NUMBER, ROUNDED, as_numbers, as_rounded
 from bpcompile.operators.entry import Body, Map
@@ -141,7 +143,7 @@ class Words:
         return "\n".join([*lines, '    """'])
 
     def literal(self, text: str, room: int, indent: str = "") -> str:
-        """The one place where free text becomes code: ASCII, every risk escaped.
+        """The one place where a text becomes code: ASCII, every risk escaped.
 
         On one line if it fits in `room` columns, else in parts of at most `width`
         columns between `open` and `close`, all of them indented.
@@ -161,6 +163,37 @@ class Words:
             return quoted[0]
         lines = "".join(f"{indent}    {part}\n" for part in quoted)
         return f"{rules['open']}\n{lines}{indent}{rules['close']}"
+
+    def declared(self, text: FreeText) -> str:
+        """The line that declares a free text, of which a template sees a mark alone."""
+        if not isinstance(text, FreeText):
+            raise UnsafeTemplate(f"declared() takes free text, not {text!a}")
+        return text.mark
+
+    def declaration(self, name: str, text: str) -> str:
+        """The statement that gives a free text its name: the gate puts it in.
+
+        Raises UserError where the text is longer than the target takes, UnsafeTemplate
+        where the target's own grammar does not read it as literals and nothing else.
+        """
+        rules = self.settings["literal"]
+        length, most = len(text.encode("utf-8")), rules.get("most")
+        if most and length > most:
+            raise UserError(
+                f"{name} has {length:,} bytes, target {self.target.name} takes "
+                f"{most:,}; shorten it"
+            )
+        before, after = rules["before"].format(name.upper()), rules["after"]
+        room = LINE - len(before) - 1 - len(after)
+        literal = self.literal(text, room, rules["indent"])
+        literal = literal.rstrip() if literal[0] == "\n" else f" {literal}"
+        grammar, opening, closing = rules["grammar"], rules["open"], rules["close"]
+        several = rf"(?:\n +{grammar})+"
+        if opening:
+            several = rf" {re.escape(opening)}{several}\n *{re.escape(closing)}"
+        if not re.fullmatch(rf" {grammar}|{several}", literal):
+            raise UnsafeTemplate(f"the literal of {name} is not what [literal] allows")
+        return f"{before}{literal}{after}"
 
     def _escaped(self, character: str) -> str:
         rules = self.settings["literal"]

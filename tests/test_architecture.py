@@ -19,6 +19,7 @@ from bpcompile.api import load_spec
 from bpcompile.errors import UserError
 from bpcompile.expr import PRIMITIVES
 from bpcompile.fields import Operator
+from bpcompile.gate import SIGNS
 from bpcompile.lower import lower
 from bpcompile.operators.entry import REDUCTIONS
 from bpcompile.operators.training import STATISTICS
@@ -32,10 +33,6 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FOLDERS = sorted(path.parent for path in ROOT.glob("templates/*/target.toml"))
 TEMPLATES = sorted(ROOT.glob("templates/*/*.jinja"))
 GALLERY = sorted(SPECS.glob("*.json"))
-
-#: All that is not ASCII in the formulas as they are printed: the book's own signs.
-#: Who needs another one adds it here, knowing that every editor must show it.
-SIGNS = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿᵀʳᵗˣʸᶻₐⱼₖ₁₂½√ΣΠ∂∇βδεηλμπρσψ⊙→")
 
 
 def short(path: Path) -> str:

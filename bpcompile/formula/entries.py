@@ -85,7 +85,10 @@ class _Workshop:
         """Whether an operator may have this name."""
         if not re.fullmatch(NAME, kind):
             hint = f"it must match {NAME}"
-            self._refuse(path, "is no name for an operator", hint, key=True)
+            # It may look like a letter that is allowed.
+            foreign = [f": it holds U+{ord(c):04X}" for c in kind if not c.isascii()]
+            message = "is no name for an operator" + "".join(foreign[:1])
+            self._refuse(path, message, hint, key=True)
         elif kind in ACTIVATIONS or kind in COSTS:
             hint = "take another name"
             self._refuse(path, "is the name of a built-in operator", hint, key=True)
