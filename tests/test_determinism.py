@@ -74,6 +74,7 @@ def test_environment_changes_no_byte(name: str, tmp_path: Path) -> None:
         assert written == expected(spec, target).encode()
 
 
+@pytest.mark.fault("OUT-19")
 def test_ascii_stdout_gets_the_same_bytes() -> None:
     for encoding in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
         done = subprocess.run(
@@ -97,6 +98,7 @@ def others() -> list[str]:
     ]
 
 
+@pytest.mark.fault("DET-04")
 def test_other_pythons_give_the_same_bytes() -> None:
     found = others()
     if not found:
@@ -109,6 +111,7 @@ def test_other_pythons_give_the_same_bytes() -> None:
 # ---- How the spec is named and written ---------------------------------------------
 
 
+@pytest.mark.fault("DET-05")
 def test_path_of_the_spec_is_no_part_of_the_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +135,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
     return [shuffled(v, chance) for v in value] if isinstance(value, list) else value
 
 
+@pytest.mark.fault("DET-03")
 @pytest.mark.parametrize("seed", range(5))
 def test_order_of_keys_and_white_space_change_no_byte(
     seed: int, tmp_path: Path
