@@ -221,7 +221,9 @@ def _refuse_same_file(path: str, inputs: Iterable[str]) -> None:
 def _refuse_hiding(path: str, text: str) -> None:
     """A module must not stand in the way of what it imports itself."""
     stem = Path(path).stem
-    if stem and re.search(rf"^ *(?:import|from) {re.escape(stem)}\b", text, re.MULTILINE):
+    if stem and re.search(
+        rf"^ *(?:import|from) {re.escape(stem)}\b", text, re.MULTILINE
+    ):
         raise UserError(
             f"{printable(path)}: would be taken for the module {stem} that it "
             "imports; choose another name"
