@@ -4,7 +4,7 @@ EXTRAS ?= test
 BIN := .venv/bin
 DEMO := build/demo
 
-.PHONY: demo test lint goldens docs site bench bench-languages tools reproduce clean
+.PHONY: demo test fuzz lint goldens docs site bench bench-languages tools reproduce clean
 
 demo: .venv/demo
 	@mkdir -p $(DEMO)
@@ -14,6 +14,10 @@ demo: .venv/demo
 
 test: .venv/$(EXTRAS)
 	$(BIN)/python -m pytest
+
+# The share of test_fuzz_*.py that CI runs, at its full size; about 20 CPU minutes.
+fuzz: .venv/$(EXTRAS)
+	BPCOMPILE_LONG=1 $(BIN)/python -m pytest tests/test_fuzz_*.py
 
 lint: .venv/$(EXTRAS)
 	$(BIN)/ruff check

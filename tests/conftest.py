@@ -1,5 +1,5 @@
 """The option `--update-goldens` with its fixture; the programs of generated modules; the
-mark `fault`, by whose ids tests are found."""
+mark `fault`, by whose ids tests are found; the figures at the end of a run."""
 
 from __future__ import annotations
 
@@ -39,6 +39,49 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite expected texts that differ, to be read in `git diff`",
     )
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """`figures("random specs", runs=250, worst=1e-15)`: printed when all is done.
+
+    Whole numbers of several tests add up, of others the largest is kept.
+    """
+
+    def record(what: str, **counts: float) -> None:
+        record_property("figures", (what, counts))
+
+    return record
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was counted, in the order of the names: tests end in any."""
+    found: dict[str, dict[str, float]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") != "call":
+                continue
+            for name, value in report.user_properties:
+                if name == "figures":
+                    add_figures(found.setdefault(value[0], {}), value[1])
+    if found:
+        terminalreporter.section("figures")
+    for what in sorted(found):
+        counts = (f"{_figure(value)} {name}" for name, value in found[what].items())
+        terminalreporter.write_line(f"{what}: {', '.join(counts)}")
+
+
+def add_figures(totals: dict[str, float], counts: dict[str, float]) -> None:
+    for name, value in counts.items():
+        # The types of JSON come back from the processes of pytest-xdist.
+        if isinstance(value, int):
+            totals[name] = totals.get(name, 0) + value
+        else:
+            totals[name] = max(totals.get(name, 0.0), value)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
 @pytest.fixture
