@@ -221,11 +221,14 @@ def _told(path: Path) -> Iterator[None]:
 def _stage(path: Path, data: bytes, staged: list[tuple[Path, Path]]) -> None:
     """Write a temporary file beside the target, which is a symlink's own target."""
     target = Path(os.path.realpath(path))
+    # Whatever realpath can resolve is no link any more.
+    if target.is_symlink():
+        raise UserError(f"{printable(str(path))}: is a symbolic link to itself")
     if not target.parent.is_dir():
         what = "directory does not exist, make it first"
         if target.parent.exists():
             what = "not a directory"
-        folder = printable(str(path.parent))
+        folder = printable(str((target if path.is_symlink() else path).parent))
         raise UserError(f"{printable(str(path))}: {what}: {folder}")
     temporary = target.with_name(f".{os.urandom(8).hex()}.bpcompile.tmp")
     staged.append((temporary, target))
@@ -260,7 +263,7 @@ def _keep(path: Path) -> None:
             _write_new(copy, data, path)
         except FileExistsError:
             continue  # another process was faster
-        except OSError:
+        except BaseException:  # half a copy would look like a whole one
             copy.unlink(missing_ok=True)
             raise
         return

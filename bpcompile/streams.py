@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 def complain(message: str) -> None:
-    """Write a line to standard error, if there is one."""
+    """Write a line to standard error, if there is one and it takes any."""
     # Where stderr is closed, print would take stdout.
-    if sys.stderr is not None:
-        print(message, file=sys.stderr)
+    if sys.stderr is None:
+        return
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except OSError:
+        # Nobody can be told, but the exit code can be kept.
+        _give_up(sys.stderr.fileno())
 
 
 def wants_colour(stream: TextIO | None) -> bool:
@@ -54,8 +59,12 @@ def result(text: str) -> None:
 
 def give_up_stdout() -> None:
     """Give up standard output, so that Python's exit does not try it again."""
+    _give_up(1)
+
+
+def _give_up(descriptor: int) -> None:
     with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), descriptor)
 
 
 def _refused(how: str) -> UserError:

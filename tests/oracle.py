@@ -44,14 +44,18 @@ def _environment(target: str) -> Environment:
     return environment(load_target(target))
 
 
-def library_text(spec: NetworkSpec, target: str) -> str:
-    """The generated mathematics, without the program around it.
-
-    Parsing the templates takes 25 times as long as filling them in, so hundreds of
-    modules share one environment.
-    """
+@contextlib.contextmanager
+def shared_environments() -> Iterator[None]:
+    """Parsing the templates takes 25 times as long as filling them in, so hundreds of
+    modules share one environment."""
     renderer = sys.modules["bpcompile.render"]  # the name in the package is a function
     with mock.patch.object(renderer, "environment", lambda t: _environment(t.name)):
+        yield
+
+
+def library_text(spec: NetworkSpec, target: str) -> str:
+    """The generated mathematics, without the program around it."""
+    with shared_environments():
         return text_of(spec, target, library=True)
 
 

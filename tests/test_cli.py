@@ -355,6 +355,7 @@ def test_check_run_compares_with_the_reference(capsys: Captured) -> None:
 # ---- Wrong command lines -----------------------------------------------------------
 
 
+@pytest.mark.fault("OUT-22")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -451,6 +452,7 @@ def test_unprintable_argument_is_escaped(capsys: Captured) -> None:
     assert "--x\\x1b[2J\\x0a" in text
 
 
+@pytest.mark.fault("OUT-23")
 def test_output_that_would_hide_a_module_it_imports(capsys: Captured) -> None:
     os.mkdir("out")
     pathlib.Path("json.json").write_text(SPEC)
@@ -466,6 +468,7 @@ def test_missing_spec(capsys: Captured) -> None:
     assert "it is a directory" in refusal_of(".", capsys=capsys)
 
 
+@pytest.mark.fault("OUT-22")
 def test_version_and_help(capsys: Captured) -> None:
     assert output_of("--version", capsys=capsys) == f"bpcompile {__version__}\n"
     for command in ([], ["check"], ["new"], ["schema"], ["targets"]):
@@ -491,6 +494,7 @@ def test_odd_spec_names(name: str, capsys: Captured) -> None:
     assert all(line.isprintable() for line in text.split("\n"))
 
 
+@pytest.mark.fault("OUT-20")
 def test_spec_name_that_is_not_utf8(capsys: Captured) -> None:
     name = os.fsdecode(b"n\xff.json")
     pathlib.Path(name).write_text(SPEC)
@@ -547,6 +551,7 @@ def test_closed_stderr_leaves_stdout_alone() -> None:
     assert done.stdout == "2\n"
 
 
+@pytest.mark.fault("OUT-16")
 def test_reader_that_goes_away() -> None:
     for arguments in ([XOR], ["--help"], ["targets"]):
         reader, writer = os.pipe()
@@ -557,6 +562,7 @@ def test_reader_that_goes_away() -> None:
         assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.fault("OUT-18")
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 @pytest.mark.parametrize("arguments", ["$XOR", "--help", "--version", "targets"])
 def test_full_disk_behind_stdout(arguments: str) -> None:

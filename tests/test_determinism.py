@@ -4,17 +4,20 @@ of them."""
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pythons
+from fuzzing import LONG
 from support import EVERY_TARGET, ROOT, SPECS, renderer, run
 
 from bpcompile.api import compile_spec
@@ -74,6 +77,7 @@ def test_environment_changes_no_byte(name: str, tmp_path: Path) -> None:
         assert written == expected(spec, target).encode()
 
 
+@pytest.mark.fault("OUT-19")
 def test_ascii_stdout_gets_the_same_bytes() -> None:
     for encoding in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
         done = subprocess.run(
@@ -85,30 +89,80 @@ def test_ascii_stdout_gets_the_same_bytes() -> None:
         assert done.stdout == expected(XOR).encode()
 
 
-def others() -> list[str]:
-    """Other Python versions on the PATH that have what bpcompile needs."""
-    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    names = [f"python3.{minor}" for minor in range(11, 17) if f"3.{minor}" != own]
-    return [
-        python
-        for name in names
-        if (python := shutil.which(name))
-        and run(python, "-c", "import pydantic, jinja2").returncode == 0
-    ]
+# Prints one digest for each spec, of the modules for all targets given.
+DIGESTS = """
+import hashlib, pathlib, sys
+from bpcompile.api import compile_spec
+targets, *specs = sys.argv[1:]
+for spec in specs:
+    texts = [compile_spec(spec, target) for target in targets.split(",")]
+    print(hashlib.sha256("".join(texts).encode()).hexdigest(), pathlib.Path(spec).stem)
+"""
+LOCALES = ("C", "POSIX", "C.UTF-8", "tr_TR.UTF-8", "de_DE.ISO-8859-1")
+ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia")
+UMASKS = (0o022, 0o077, 0o000, 0o027)
 
 
-def test_other_pythons_give_the_same_bytes() -> None:
-    found = others()
+@functools.cache
+def digests(targets: tuple[str, ...], specs: tuple[Path, ...]) -> str:
+    """What the script of DIGESTS prints, from this process."""
+    lines = []
+    for spec in specs:
+        text = "".join(expected(spec, target) for target in targets)
+        lines.append(f"{hashlib.sha256(text.encode()).hexdigest()} {spec.stem}\n")
+    return "".join(lines)
+
+
+def same_bytes(python: str, number: int, folder: Path) -> None:
+    """Compile in another process, every part of which is another for each number."""
+    targets = EVERY_TARGET if LONG else (EVERY_TARGET[number % len(EVERY_TARGET)],)
+    specs = tuple(sorted(SPECS.glob("*.json"))) if LONG else (XOR,)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONHASHSEED": str(number),
+        "PYTHONUTF8": str(number % 2),
+        "LC_ALL": LOCALES[number % len(LOCALES)],
+        "TZ": ZONES[number % len(ZONES)],
+    }
+    where = folder / f"folder {number}"
+    where.mkdir()
+    given = [os.path.relpath(spec, where) if number % 3 else spec for spec in specs]
+    done = run(
+        *(python, "-c", DIGESTS, ",".join(targets), *given),
+        cwd=where,
+        env=environment,
+        umask=UMASKS[number % len(UMASKS)],
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == digests(targets, specs)
+
+
+@pytest.mark.fault("DET-01")
+@pytest.mark.parametrize("number", range(32 if LONG else 2))
+def test_hash_seed_locale_zone_folder_and_umask_change_no_byte(
+    number: int, tmp_path: Path, figures: Callable[..., None]
+) -> None:
+    same_bytes(sys.executable, number, tmp_path)
+    figures("processes with other seeds, locales, zones, folders", same_bytes=1)
+
+
+@pytest.mark.fault("DET-04")
+def test_other_pythons_give_the_same_bytes(
+    tmp_path: Path, figures: Callable[..., None]
+) -> None:
+    found = pythons.with_packages(ROOT / ".venv/pythons")
     if not found:
-        pytest.skip("no other Python >= 3.11 with pydantic and jinja2 on the PATH")
-    for python in found:
-        done = run(python, "-m", "bpcompile", XOR, cwd=ROOT)
-        assert (done.returncode, done.stdout) == (0, expected(XOR)), python
+        pytest.skip("no other Python >= 3.11 has pydantic and jinja2: make pythons")
+    for number, python in enumerate(found.values()):
+        same_bytes(python, number, tmp_path)
+        figures("other Pythons", same_bytes=1)
 
 
 # ---- How the spec is named and written ---------------------------------------------
 
 
+@pytest.mark.fault("DET-05")
 def test_path_of_the_spec_is_no_part_of_the_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +186,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
     return [shuffled(v, chance) for v in value] if isinstance(value, list) else value
 
 
+@pytest.mark.fault("DET-03")
 @pytest.mark.parametrize("seed", range(5))
 def test_order_of_keys_and_white_space_change_no_byte(
     seed: int, tmp_path: Path

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import faults_backward
-import faults_training
+import faults
+import faults_page
+import faults_updates
 import numpy as np
 import pytest
-from faults import SPECS, Fault
+from faults import Fault
 from oracle import apart, as_lists, imported, library_text, scaling_of
 from support import TARGETS, difference, spec_of
+from test_dropout import first_finding as dropped_finding
 
 from bpcompile import reference
 
 EXACT = 1e-12
 SEED = 6  # not the specs' own
 
-FAULTS = faults_backward.FAULTS + faults_training.FAULTS
+SPECS = {**faults.SPECS, **faults_updates.SPECS}
+FAULTS = faults_page.PLANTED["test_faults.py"]
 
 
 def data() -> tuple[Any, Any, Any]:
@@ -89,11 +93,31 @@ def test_nothing_is_found_where_nothing_is_planted(spec: str, target: str) -> No
     assert list(findings(imported(text), SPECS[spec])) == []
 
 
-@pytest.mark.fault("GRD-04")
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_fault_is_found(fault: Fault, target: str) -> None:
+def first_finding(fault: Fault, target: str) -> str:
+    """The first comparison that finds a fault; a test fails where there is none."""
     fields = SPECS[fault.spec]
     text = fault.planted(library_text(spec_of(**fields), target), target)
     with np.errstate(all="ignore"):
-        assert list(findings(imported(text), fields)) != []
+        found = next(findings(imported(text), fields), "")
+    assert found, f"{fault.name} lives"
+    return found
+
+
+@pytest.mark.fault("GRD-04")
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_fault_is_found(
+    fault: Fault, target: str, figures: Callable[..., None]
+) -> None:
+    assert faults_page.says(fault, target) == first_finding(fault, target)
+    figures("planted faults", planted=1, killed=1)
+
+
+def test_page_lists_every_fault(
+    golden: Callable[[Path, str], None], request: pytest.FixtureRequest
+) -> None:
+    if request.config.getoption("--update-goldens"):
+        finders = {"test_faults.py": first_finding, "test_dropout.py": dropped_finding}
+        text = faults_page.page(lambda test, *given: finders[test](*given))
+        golden(faults_page.PAGE, text)
+    assert faults_page.rows() == faults_page.names()

@@ -107,6 +107,7 @@ PROTECTED = {
 }
 
 
+@pytest.mark.fault("OUT-02", "OUT-03", "OUT-04")
 @pytest.mark.parametrize("name", PROTECTED)
 def test_protected_file_is_refused_and_kept_by_force(
     name: str, tmp_path: pathlib.Path
@@ -129,6 +130,7 @@ def test_protected_file_is_refused_and_kept_by_force(
     assert names(tmp_path) == ["net.py", "net.py.bak"]
 
 
+@pytest.mark.fault("OUT-04")
 def test_second_force_keeps_the_first_copy(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "net.py"
     for number in range(3):
@@ -209,6 +211,7 @@ def test_all_protected_files_are_named_at_once(tmp_path: pathlib.Path) -> None:
 # ---- What is not a file, or cannot be one ------------------------------------------
 
 
+@pytest.mark.fault("OUT-07", "OUT-08")
 @pytest.mark.parametrize("force", [[], ["--force"]])
 def test_odd_outputs_are_refused_and_not_replaced(
     force: list[str],
@@ -257,6 +260,7 @@ def test_folder_in_which_even_root_makes_no_file() -> None:
         write(pathlib.Path("/proc/net.py"), module())
 
 
+@pytest.mark.fault("OUT-14")
 def test_spec_is_never_its_own_output(
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -283,6 +287,7 @@ def test_spec_is_never_its_own_output(
 # ---- The disk is full, or others write too -----------------------------------------
 
 
+@pytest.mark.fault("OUT-10")
 def test_full_disk_leaves_every_old_file(tmp_path: pathlib.Path) -> None:
     # The first module fits within the limit, the second does not.
     small = pathlib.Path(tmp_path / "small.json")
@@ -332,6 +337,7 @@ sys.exit(any(os.waitpid(child, 0)[1] for child in children))
 """
 
 
+@pytest.mark.fault("OUT-15")
 def test_twenty_writers_at_once(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
@@ -375,6 +381,7 @@ def test_killed_writer_leaves_the_old_file(
     assert path.read_text("utf-8") == module()
 
 
+@pytest.mark.fault("OUT-11")
 @pytest.mark.parametrize("function", ["chmod", "fsync", "replace"])
 def test_failing_write_leaves_the_old_file_and_nothing_else(
     function: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch

@@ -237,7 +237,7 @@ def _refuse_hiding(path: str, text: str) -> None:
     """A module must not stand in the way of what it imports itself."""
     stem = Path(path).stem
     # Looked for first, because the expression is tried at every line.
-    named = f"import {stem}" in text or f"from {stem}" in text
+    named = stem and (f"import {stem}" in text or f"from {stem}" in text)
     if named and re.search(
         rf"^ *(?:import|from) {re.escape(stem)}\b", text, re.MULTILINE
     ):
