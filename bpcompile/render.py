@@ -12,6 +12,7 @@ from bpcompile import __version__
 from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
 from bpcompile.plan import Plan
+from bpcompile.shared import shared
 from bpcompile.target import Target
 from bpcompile.words import Words, book, clauses, filled, rule
 
@@ -123,6 +124,7 @@ def environment(target: Target) -> Environment:
         scalar=words.scalar,
         assign_scalar=words.assign_scalar,
         change=words.change,
+        changes=words.changes,
         listed=words.listed,
         call=words.call,
         literal=words.literal,
@@ -136,6 +138,7 @@ def environment(target: Target) -> Environment:
         decimals=decimals,
         filled=filled,
         in_lines=in_lines,
+        shared=shared,
         Var=Var,
         zip=zip,
     )
