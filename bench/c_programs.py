@@ -77,6 +77,6 @@ def nearest_of_fann(work: Workload) -> Workload:
 def fann_trainer(work: Workload, folder: pathlib.Path, note: str) -> Contender:
     """FANN with the rate of `spec_of`, on the folder of `nearest_of_fann(work)`."""
     path = compiled("gcc", HERE / "fann.c", folder / "fann", (*FLAGS, "-lfann"))
-    numbers = (work.examples, work.mini_batch_size, 0.1, *work.layers)
+    numbers = (work.examples, work.mini_batch_size, work.rate, *work.layers)
     command = (path, str(folder), *map(str, numbers))
     return Contender("FANN", command, folder, work, note)

@@ -39,7 +39,7 @@ from rounds import (
     without_slowing,
     write_job,
 )
-from workloads import Workload
+from workloads import SPELLED, Workload
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = PEERS["product"].title
@@ -118,8 +118,9 @@ def contenders(
 
 
 def takes_fann(work: Workload) -> bool:
-    """It has no Adam, and fann.c gives it one-hot targets."""
-    small = work.operations < FANN_AT_MOST
+    """It has no Adam, fann.c gives it one-hot targets, and the error of float32 does
+    not come through many layers of sigmoids."""
+    small = work.operations < FANN_AT_MOST and len(work.layers) <= SPELLED
     return small and work.optimizer == "sgd" and work.layers[-1] > 1
 
 

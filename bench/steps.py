@@ -16,7 +16,8 @@ import argparse
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bars import svg
 from bouts import BOUTS
@@ -45,8 +46,10 @@ def measured(race: Race, limits: Limits) -> Result:
         return Result(race, tuple(rounds(list(found), race.cores, limits)))
 
 
-def chosen(only: str) -> Iterator[Race]:
-    yield from (race for race in BOUTS if race.work.title.startswith(only))
+def chosen(only: str, cores: int | None) -> Iterator[Race]:
+    for race in BOUTS:
+        if race.work.title.startswith(only):
+            yield replace(race, cores=cores or race.cores)
 
 
 def main() -> None:
@@ -56,20 +59,24 @@ def main() -> None:
     arguments.set_defaults(rounds=9, most=21)
     add = arguments.add_argument
     add("--only", default="", help="networks whose titles begin so: 784-30")
+    add("--cores", type=int, help="so many for all networks")
     add("--write", action="store_true", help="docs/performance.md and its plot")
     options = arguments.parse_args()
-    results = []
-    for race in chosen(options.only):
+    made = [word for word in sys.argv[1:] if word != "--write"]
+    results: list[Result] = []
+    for race in chosen(options.only, options.cores):
         results.append(measured(race, limits_of(options)))
         print(*overview(results[-1:], head=not results[1:]), sep="\n", flush=True)
+        if options.write:  # after each, for it takes minutes and may be ended
+            write(results, " ".join(["python bench/steps.py", *made]))
     print("", *verdicts(results), sep="\n")
-    if options.write:
-        made = [word for word in sys.argv[1:] if word != "--write"]
-        command = " ".join(["python bench/steps.py", *made])
-        kept = PAGE.read_text("utf-8") if PAGE.exists() else ""
-        text = page(results, command, list(machine()))
-        PAGE.write_text(merged(text, kept), "utf-8")
-        PLOT.write_text(svg(list(shares(results))), "utf-8")
+
+
+def write(results: Sequence[Result], command: str) -> None:
+    kept = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    text = page(results, command, list(machine()))
+    PAGE.write_text(merged(text, kept), "utf-8")
+    PLOT.write_text(svg(list(shares(results))), "utf-8")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ class Workload:
     @property
     def rate(self) -> float:
         """Small enough for hundreds of epochs: times of NaN say nothing."""
-        return 0.1 if self.optimizer == "sgd" else 0.001
+        deep = len(self.layers) > SPELLED
+        return 0.1 if self.optimizer == "sgd" and not deep else 0.001
 
     @property
     def decay(self) -> float:
