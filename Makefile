@@ -41,7 +41,7 @@ site: .venv/docs
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/site/doctrees docs build/site/html
 
 bench: .venv/bench
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python bench/steps.py
+	$(BIN)/python bench/steps.py --write $(ARGUMENTS)
 
 # What a C compiler needs beside comes from the distribution: libfann-dev,
 # libopenblas-dev, libomp-dev. ARGUMENTS='--busy --only 784-30' measures less.

@@ -53,7 +53,9 @@ def generated_trainer(
     with spec_file(work) as path:
         model.write_text(compile_spec(path, "c", library=True), "utf-8")
     program = folder / name.replace(" ", "_").replace("/", "_")
-    inclusion = ("-I", str(folder), "-DBPC_NO_MAIN")
+    inclusion: tuple[str, ...] = ("-I", str(folder), "-DBPC_NO_MAIN")
+    if work.layers[-1] == 1:
+        inclusion += ("-DBENCH_ONE_OUTPUT",)
     command = compiled(compiler, HERE / "trainer.c", program, (*inclusion, *flags))
     return Contender(name, (command, str(folder), str(work.examples)), folder, work)
 
@@ -62,13 +64,19 @@ def nearest_of_fann(work: Workload) -> Workload:
     """FANN has sigmoids and the quadratic cost; it is slow, so few examples do."""
     few = min(work.examples, max(work.mini_batch_size * 4, 1_000))
     return replace(
-        work, hidden="sigmoid", output="sigmoid", cost="quadratic", examples=few
+        work,
+        hidden="sigmoid",
+        output="sigmoid",
+        cost="quadratic",
+        examples=few,
+        l2=0.0,
+        optimizer="sgd",
     )
 
 
 def fann_trainer(work: Workload, folder: pathlib.Path, note: str) -> Contender:
     """FANN with the rate of `spec_of`, on the folder of `nearest_of_fann(work)`."""
     path = compiled("gcc", HERE / "fann.c", folder / "fann", (*FLAGS, "-lfann"))
-    numbers = (work.examples, work.mini_batch_size, 0.1, *work.layers)
+    numbers = (work.examples, work.mini_batch_size, work.rate, *work.layers)
     command = (path, str(folder), *map(str, numbers))
     return Contender("FANN", command, folder, work, note)

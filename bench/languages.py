@@ -39,11 +39,22 @@ from rounds import (
     without_slowing,
     write_job,
 )
-from workloads import Workload
+from workloads import SPELLED, Workload
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = PEERS["product"].title
-
+#: FANN takes minutes for networks of more operations a step.
+FANN_AT_MOST = 1e9
+#: Of `PEERS`, those that this table has.
+NAMES = (
+    "numpy",
+    "numpy-textbook",
+    "torch",
+    "torch-compile",
+    "jax",
+    "scikit-learn",
+    "product",
+)
 
 NOTES = {
     "FANN": "FANN has sigmoids and the quadratic cost alone and trains with those; its "
@@ -83,7 +94,9 @@ def ways_to_compile(race: Race, clang: bool) -> Iterator[tuple[str, str, list[st
             yield f"C, CBLAS{suffix}", compiler, blas
 
 
-def contenders(race: Race, folder: pathlib.Path, clang: bool) -> Iterator[Contender]:
+def contenders(
+    race: Race, folder: pathlib.Path, clang: bool, names: Sequence[str] = NAMES
+) -> Iterator[Contender]:
     """Those that can take part; the others are named on standard error."""
     own, near = write_job(race.work, folder / "own"), nearest_of_fann(race.work)
     builders: dict[str, Callable[[], Contender]] = {}
@@ -91,16 +104,24 @@ def contenders(race: Race, folder: pathlib.Path, clang: bool) -> Iterator[Conten
         builders[name] = partial(
             generated_trainer, name, race.work, own, compiler, flags
         )
-    for name in PEERS:
+    for name in names:
         builders[PEERS[name].title] = partial(peer, name, race.work, own)
-    builders["FANN"] = partial(
-        fann_trainer, near, write_job(near, folder / "fann"), NOTES["FANN"]
-    )
+    if takes_fann(race.work):
+        builders["FANN"] = partial(
+            fann_trainer, near, write_job(near, folder / "fann"), NOTES["FANN"]
+        )
     for name, build in builders.items():
         try:
             yield build()
         except Absent as reason:
             print(f"{name}: left out: {reason}", file=sys.stderr)
+
+
+def takes_fann(work: Workload) -> bool:
+    """It has no Adam, fann.c gives it one-hot targets, and the error of float32 does
+    not come through many layers of sigmoids."""
+    small = work.operations < FANN_AT_MOST and len(work.layers) <= SPELLED
+    return small and work.optimizer == "sgd" and work.layers[-1] > 1
 
 
 def peer(name: str, work: Workload, folder: pathlib.Path) -> Contender:
@@ -112,8 +133,7 @@ def peer(name: str, work: Workload, folder: pathlib.Path) -> Contender:
         work, note = replace(work, cost="cross_entropy"), NOTES[name]
         folder = write_job(work, folder.with_name("scikit_learn"))
     command = (sys.executable, str(HERE / "peers.py"), name, str(folder))
-    trains = found.title != LIMIT
-    return Contender(found.title, command, folder, work, note, trains)
+    return Contender(found.title, command, folder, work, note, found.trains)
 
 
 def table(results: Sequence[Result]) -> Iterator[str]:
@@ -147,7 +167,7 @@ def table(results: Sequence[Result]) -> Iterator[str]:
 
 def overview(results: Sequence[Result]) -> Iterator[str]:
     """A row for each network: the fastest C program, the others as multiples of it."""
-    titles = [PEERS[name].title for name in PEERS] + ["FANN"]
+    titles = [PEERS[name].title for name in NAMES] + ["FANN"]
     yield f"| network, mini-batch | cores | generated C | {' | '.join(titles)} |"
     yield "|---|---:|---:|" + "---:|" * len(titles)
     for result in (r for r in results if not math.isnan(r.fastest)):

@@ -13,7 +13,6 @@ those for which its threads together had a core:
 
 from __future__ import annotations
 
-import json
 import pathlib
 import sys
 import time
@@ -22,92 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from importing import compiled
-from workloads import Workload, spec_file
-
-#: A product of so many rows, terms and columns runs at the full rate of a BLAS.
-LARGE = 1536
-
-
-@dataclass(frozen=True)
-class Job:
-    work: Workload
-    x: Any
-    labels: Any
-    start: dict[str, Any]
-
-    @property
-    def rows(self) -> Any:
-        return np.eye(self.work.layers[-1], dtype=np.float32)[self.labels]
-
-    @property
-    def weights(self) -> list[Any]:
-        """w, b of each layer in turn."""
-        return list(self.start.values())
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """`epoch` may say itself how many seconds of its time to count."""
-
-    update: Callable[[], object]
-    epoch: Callable[[], float | None]
-    parameters: Callable[[], list[Any]]
-
-
-def split(work: Workload, values: Any) -> dict[str, Any]:
-    """The parameters by name from one array of all their values."""
-    found, at = {}, 0
-    for name, shape in work.shapes:
-        size = shape[0] * shape[1]
-        found[name] = values[at : at + size].reshape(shape)
-        at += size
-    return found
-
-
-def read_job(folder: pathlib.Path) -> Job:
-    fields = json.loads((folder / "work.json").read_text("utf-8"))
-    work = Workload(**fields | {"layers": tuple(fields["layers"])})
-    x = np.fromfile(folder / "x.f32", np.float32).reshape(work.examples, -1)
-    labels = np.fromfile(folder / "labels.u8", np.uint8).astype(np.int64)
-    start = np.fromfile(folder / "start.f32", np.float32)
-    return Job(work, x, labels, split(work, start))
-
-
-def generated(job: Job, target: str, dtype: str = "float32") -> Trainer:
-    """An epoch's time is that of its record: `train` checks the data at every call."""
-    with spec_file(job.work) as path:
-        network = compiled(path, target).Network(dtype=dtype)
-    for name, values in job.start.items():
-        network.parameters[name][...] = values
-    m = job.work.mini_batch_size
-    return Trainer(
-        lambda: network.update_mini_batch(job.x[:m], job.labels[:m], len(job.x)),
-        lambda: float(network.train(job.x, job.labels, epochs=1)[0]["seconds"]),
-        lambda: list(network.parameters.values()),
-    )
-
-
-def numpy(job: Job) -> Trainer:
-    return generated(job, "numpy")
-
-
-def numpy_textbook(job: Job) -> Trainer:
-    return generated(job, "numpy-textbook")
-
-
-def matrix_product(job: Job) -> Trainer:
-    """The limit: how long the multiply-adds of an epoch take in a large product."""
-    a = np.full((LARGE, LARGE), 0.5, np.float32)
-    out = np.empty_like(a)
-
-    def epoch() -> float:
-        start = time.perf_counter()
-        np.dot(a, a, out=out)
-        rate = 2 * LARGE**3 / (time.perf_counter() - start)
-        return job.work.operations * job.work.steps / rate
-
-    return Trainer(lambda: None, epoch, lambda: job.weights)
+from jobs import Job, Trainer, read_job
+from peers_jax import jax_scan
+from peers_numpy import matrix_product, numpy, numpy_textbook, products, set_up
 
 
 def torch_eager(job: Job) -> Trainer:
@@ -146,7 +62,14 @@ def pytorch(job: Job, compiled: Callable[[Any], Any]) -> Trainer:
     if work.cost == "log_likelihood":
         targets = labels
     forward = compiled(lambda x, y: cost(model(x), y))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    parameters = list(model.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": parameters[::2], "weight_decay": work.decay},
+        {"params": parameters[1::2]},
+    ]
+    optimizer: Any = torch.optim.SGD(groups, lr=work.rate)
+    if work.optimizer == "adam":
+        optimizer = torch.optim.Adam(groups, lr=work.rate, fused=True)
     step = compiled(optimizer.step)
 
     def update(batch: Any) -> None:
@@ -162,60 +85,8 @@ def pytorch(job: Job, compiled: Callable[[Any], Any]) -> Trainer:
     return Trainer(
         lambda: update(torch.arange(m)),
         epoch,
-        lambda: [p.detach().numpy() for p in model.parameters()],
+        lambda: [p.detach().numpy() for p in parameters],
     )
-
-
-def jax_scan(job: Job) -> Trainer:
-    import jax
-    import jax.numpy as jnp
-    from jax import nn
-
-    work, m = job.work, job.work.mini_batch_size
-    activation = {"sigmoid": nn.sigmoid, "relu": nn.relu}[work.hidden]
-    costs: dict[str, Callable[[Any, Any], Any]] = {
-        "quadratic": lambda z, y: jnp.sum((nn.sigmoid(z) - y) ** 2) / 2,
-        "cross_entropy": lambda z, y: jnp.sum(jnp.logaddexp(0, z) - y * z),
-        "log_likelihood": lambda z, y: -jnp.sum(y * nn.log_softmax(z)),
-    }
-
-    def cost(parameters: Any, x: Any, y: Any) -> Any:
-        a = x
-        for w, b in parameters[:-1]:
-            a = activation(a @ w + b)
-        w, b = parameters[-1]
-        return costs[work.cost](a @ w + b, y) / len(x)
-
-    def step(parameters: Any, x: Any, y: Any) -> Any:
-        nabla = jax.grad(cost)(parameters, x, y)
-        return jax.tree.map(lambda p, g: p - 0.1 * g, parameters, nabla)
-
-    def scan(parameters: Any, x: Any, y: Any, key: Any) -> Any:
-        order = jax.random.permutation(key, work.examples)[: work.steps * m]
-
-        def body(held: Any, batch: Any) -> tuple[Any, None]:
-            return step(held, x[batch], y[batch]), None
-
-        return jax.lax.scan(body, parameters, order.reshape(work.steps, m))[0]
-
-    finished: Any = jax.block_until_ready
-    one, whole = jax.jit(step), jax.jit(scan, donate_argnums=0)
-    x, y = jnp.asarray(job.x), jnp.asarray(job.rows)
-    pairs = zip(job.weights[::2], job.weights[1::2], strict=True)
-    held = [[(jnp.array(w.T), jnp.array(b[:, 0])) for w, b in pairs]]
-    key = [jax.random.key(0)]
-
-    def update() -> None:
-        held[0] = finished(one(held[0], x[:m], y[:m]))
-
-    def epoch() -> None:
-        key[0], now = jax.random.split(key[0])
-        held[0] = finished(whole(held[0], x, y, now))
-
-    def parameters() -> list[Any]:
-        return [np.asarray(p).T for layer in held[0] for p in layer]
-
-    return Trainer(update, epoch, parameters)
 
 
 def scikit_learn(job: Job) -> Trainer:
@@ -230,15 +101,20 @@ def scikit_learn(job: Job) -> Trainer:
     network = MLPClassifier(
         work.layers[1:-1],
         activation=names[work.hidden],
-        solver="sgd",
+        solver=work.optimizer,
         batch_size=m,
-        learning_rate_init=0.1,
+        learning_rate_init=work.rate,
         momentum=0.0,
-        alpha=0.0,
+        # It divides by the examples of a mini-batch, the others by all.
+        alpha=work.decay * m,
+        # Its Adam adds it to the root before that is made unbiased.
+        epsilon=1e-8 * np.sqrt(1 - 0.999),
     )
     # Several labels at once are what makes it use sigmoids and the cross-entropy.
-    y = job.labels if work.cost == "log_likelihood" else job.rows.astype(np.int64)
-    network.partial_fit(job.x[:m], y[:m], classes=np.arange(work.layers[-1]))
+    several = work.cost != "log_likelihood" and work.layers[-1] > 1
+    y = job.rows.astype(np.int64) if several else job.labels
+    network.partial_fit(job.x[:m], y[:m], classes=np.arange(work.classes))
+    del network._optimizer  # that first step was for the arrays alone
     for held, w in zip(network.coefs_, job.weights[::2], strict=True):
         held[...] = w.T
     for held, b in zip(network.intercepts_, job.weights[1::2], strict=True):
@@ -261,6 +137,7 @@ class Peer:
     title: str
     module: str
     build: Callable[[Job], Trainer]
+    trains: bool = True
 
 
 #: What `python bench/peers.py NAME` answers to.
@@ -271,7 +148,9 @@ PEERS = {
     "torch-compile": Peer("torch.compile", "torch", torch_compile),
     "jax": Peer("JAX scan", "jax", jax_scan),
     "scikit-learn": Peer("scikit-learn", "sklearn", scikit_learn),
-    "product": Peer("limit", "numpy", matrix_product),
+    "product": Peer("limit", "numpy", matrix_product, trains=False),
+    "products": Peer("products alone", "numpy", products, trains=False),
+    "set-up": Peer("set-up of train()", "numpy", set_up, trains=False),
 }
 
 

@@ -24,7 +24,7 @@ class Race:
 
     @property
     def title(self) -> str:
-        return f"{self.work.sizes} at {self.work.mini_batch_size}"
+        return self.work.title
 
 
 RACES = (

@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+#: Networks of more layers are called by their number, all of one size.
+SPELLED = 6
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -25,6 +28,7 @@ class Workload:
     mini_batch_size: int
     examples: int
     l2: float = 0.0
+    optimizer: str = "sgd"
 
     @property
     def sizes(self) -> str:
@@ -32,8 +36,28 @@ class Workload:
 
     @property
     def title(self) -> str:
-        decay = ", L2" if self.l2 else ""
-        return f"{self.sizes} at {self.mini_batch_size} ({self.hidden}, {self.cost}{decay})"
+        """What tables call it: the optimizer where it is not plain descent."""
+        sizes = f"{len(self.layers)} layers of {self.layers[0]}"
+        if len(self.layers) <= SPELLED:
+            sizes = self.sizes
+        also = "" if self.optimizer == "sgd" else f", {self.optimizer}"
+        return f"{sizes} at {self.mini_batch_size}{also}"
+
+    @property
+    def rate(self) -> float:
+        """Small enough for hundreds of epochs: times of NaN say nothing."""
+        deep = len(self.layers) > SPELLED
+        return 0.1 if self.optimizer == "sgd" and not deep else 0.001
+
+    @property
+    def decay(self) -> float:
+        """What of each weight its gradient has added, λ/n."""
+        return self.l2 / self.examples
+
+    @property
+    def classes(self) -> int:
+        """As many as outputs; a single output tells two apart."""
+        return max(2, self.layers[-1])
 
     @property
     def steps(self) -> int:
@@ -64,8 +88,9 @@ def spec_of(work: Workload) -> dict[str, Any]:
     layers += [{"size": size, "activation": work.hidden} for size in hidden]
     layers.append({"size": last, "activation": work.output})
     hyperparameters: dict[str, Any] = {
-        "learning_rate": 0.1,
+        "learning_rate": work.rate,
         "mini_batch_size": work.mini_batch_size,
+        "optimizer": work.optimizer,
     }
     if work.l2:
         hyperparameters["regularization"] = {"l2": work.l2}
@@ -84,4 +109,4 @@ def data_for(work: Workload) -> tuple[Any, Any]:
     """Inputs (examples, N1) in [0, 1), labels (examples,)."""
     random = np.random.default_rng(0)
     x = random.random((work.examples, work.layers[0]), np.float32)
-    return x, random.integers(0, work.layers[-1], work.examples)
+    return x, random.integers(0, work.classes, work.examples)

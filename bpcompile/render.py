@@ -15,6 +15,7 @@ from bpcompile.expr import Var
 from bpcompile.gate import opened, sealed
 from bpcompile.plan import Plan
 from bpcompile.records import dataclass
+from bpcompile.shared import shared
 from bpcompile.syntax import refuse_invalid
 from bpcompile.target import Target, templates_root
 from bpcompile.words import Words, book, clauses, filled, rule
@@ -157,6 +158,7 @@ def environment(target: Target, words: Words | None = None) -> Environment:
         scalar=words.scalar,
         assign_scalar=words.assign_scalar,
         change=words.change,
+        changes=words.changes,
         listed=words.listed,
         call=words.call,
         declared=words.declared,
@@ -171,6 +173,7 @@ def environment(target: Target, words: Words | None = None) -> Environment:
         decimals=decimals,
         filled=filled,
         in_lines=in_lines,
+        shared=shared,
         Var=Var,
         zip=zip,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from bpcompile.errors import UserError
-from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell
+from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell, variables
 from bpcompile.gate import FreeText, UnsafeTemplate
 from bpcompile.inplace import Assign, Assignments, assignments
 from bpcompile.number import NUMBER, ROUNDED, as_numbers, as_rounded
@@ -16,6 +16,8 @@ from bpcompile.step import Call
 from bpcompile.target import IN_PLACE, Target
 
 LINE = 88
+#: 1 divided by an array, for which a target may have a quicker word.
+RECIPROCAL = "reciprocal"
 _COMMUTATIVE = ("add", "mul")
 _PLAIN = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,;:!()[]_+-=/*~@|^"
@@ -78,6 +80,23 @@ class Words:
         form = str(self.settings["augmented"][operation])
         return form.format(names[statement.target], self.spell(operands[1], names))
 
+    def changes(self, statement: Map, names: Mapping[str, str]) -> list[str]:
+        """A statement on an array as changes of it, one after the other, which need no
+        second array: w → k w - x as w → k w and w → w - x. [] where it is none."""
+        here, rest, made = Var(statement.target), statement.value, list[Map]()
+        while isinstance(rest, Apply) and here not in rest.args:
+            first, *others = rest.args
+            if rest.primitive not in self.settings["augmented"] or len(others) != 1:
+                return []
+            if here in variables(others[0]):
+                return []
+            made.append(Map(here.name, Apply(rest.primitive, (here, others[0]))))
+            rest = first
+        if not isinstance(rest, Apply):
+            return []
+        made.append(Map(here.name, rest))
+        return [self.change(each, names) for each in reversed(made)]
+
     def listed(self, before: str, items: Iterable[str], after: str, indent: int) -> str:
         """Items between brackets as formatters have them: on one line if they fit, else
         on a line of their own, else on a line each."""
@@ -122,7 +141,10 @@ class Words:
                 return str(augmented).format(line.destination, operands[1])
             if operands[1] == line.destination and line.operation in _COMMUTATIVE:
                 return str(augmented).format(line.destination, operands[0])
-        form = self.settings[IN_PLACE][line.operation]
+        forms = self.settings[IN_PLACE]
+        form = forms[line.operation]
+        if line.operation == "div" and line.operands[0] == 1:
+            form = forms.get(RECIPROCAL, form)
         return str(form).format(*operands, d=line.destination)
 
     def comment(self, text: str, indent: int = 8) -> str:

@@ -58,6 +58,20 @@ OUTPUT_ERROR: tuple[Fault, ...] = (
     ),
 )
 
+# The output error is where the numpy target multiplies every gradient by the rate.
+SHARE: tuple[Fault, ...] = (
+    each(
+        "share: none",
+        ("        delta4 *= share", "        delta4 *= 1"),
+        ("rate = ETA / m", "rate = ETA"),
+    ),
+    each(
+        "share: twice",
+        ("        delta4 *= share", "        delta4 *= share * share"),
+        ("rate = ETA / m", "rate = (ETA / m) ** 2"),
+    ),
+)
+
 HIDDEN_ERROR: tuple[Fault, ...] = (
     both("BP2: missing transpose", ("self.w4.T", "self.w4")),
     both("BP2: missing transpose in the layer below", ("self.w3.T", "self.w3")),
@@ -71,7 +85,7 @@ HIDDEN_ERROR: tuple[Fault, ...] = (
         "BP2: weights already moved in this step",
         (
             "np.dot(self.w4.T, delta4, out=delta3)",
-            "np.dot((self.w4 - ETA / self.m * self.nabla_w4).T, delta4, out=delta3)",
+            "np.dot((self.w4 - self.nabla_w4).T, delta4, out=delta3)",
         ),
         (
             "(self.w4.T @ delta4)",
@@ -115,18 +129,21 @@ HIDDEN_ERROR: tuple[Fault, ...] = (
 GRADIENTS: tuple[Fault, ...] = (
     each(
         "BP3: error of the wrong layer",
-        ("np.dot(delta2, self.ones,", "np.dot(delta3, self.ones,"),
+        ("np.dot(delta2, mini_batch.ones,", "np.dot(delta3, mini_batch.ones,"),
         ("delta2.sum(", "delta3.sum("),
     ),
     each(
         "BP3: mean for sum",
-        ("np.dot(delta3, self.ones,", "np.dot(delta3, self.ones / self.m,"),
+        (
+            "np.dot(delta3, mini_batch.ones,",
+            "np.dot(delta3, mini_batch.ones / mini_batch.m,",
+        ),
         ("delta3.sum(", "delta3.mean("),
     ),
     each(
         "BP3: summed over the neurons too",
         (
-            "np.dot(delta4, self.ones, out=self.nabla_b4)",
+            "np.dot(delta4, mini_batch.ones, out=self.nabla_b4)",
             "self.nabla_b4.fill(delta4.sum())",
         ),
         (
@@ -166,17 +183,20 @@ GRADIENTS: tuple[Fault, ...] = (
     ),
     each(
         "gradient divided by one example too many",
-        ('"w3": self.nabla_w3 / len(x)', '"w3": self.nabla_w3 / (len(x) + 1)'),
+        (
+            "_backprop(mini_batch, 1 / len(x))",
+            "_backprop(mini_batch, 1 / (len(x) + 1))",
+        ),
         ('"w3": nabla["w3"] / len(x)', '"w3": nabla["w3"] / (len(x) + 1)'),
     ),
     each(
         "gradient not divided by the examples",
-        ('"b2": self.nabla_b2 / len(x)', '"b2": self.nabla_b2'),
+        ("_backprop(mini_batch, 1 / len(x))", "_backprop(mini_batch, 1)"),
         ('"b2": nabla["b2"] / len(x)', '"b2": nabla["b2"]'),
     ),
     each(
         "gradient of the wrong layer returned",
-        ('"w3": self.nabla_w3 /', '"w3": self.nabla_w4 /'),
+        ('"w3": self.nabla_w3.copy()', '"w3": self.nabla_w4.copy()'),
         ('"w3": nabla["w3"] /', '"w3": nabla["w4"] /'),
     ),
 )
@@ -223,4 +243,4 @@ FORWARD: tuple[Fault, ...] = (
     ),
 )
 
-FAULTS = OUTPUT_ERROR + HIDDEN_ERROR + GRADIENTS + FORWARD
+FAULTS = OUTPUT_ERROR + SHARE + HIDDEN_ERROR + GRADIENTS + FORWARD

@@ -47,7 +47,10 @@ FAULTS: tuple[Fault, ...] = (
     ),
     each(
         "mask of another layer",
-        ("dropout(self.r2, DROPOUT2, *place, 2)", "self.r2[...] = self.r1"),
+        (
+            "dropout(mini_batch.r2, DROPOUT2, *place, 2)",
+            "mini_batch.r2[...] = mini_batch.r1",
+        ),
         ('dropout(r["r2"], DROPOUT2, *place, 2)', 'r["r2"] = r["r1"]'),
     ),
     both("words of another layer", ("DROPOUT2, *place, 2)", "DROPOUT2, *place, 1)")),
@@ -78,14 +81,14 @@ FAULTS: tuple[Fault, ...] = (
     each(
         "none in update_mini_batch",
         (
-            "        self._drop()\n        self._backprop()\n        self._update",
-            "        self._keep()\n        self._backprop()\n        self._update",
+            "        self._drop(mini_batch)\n        self._update",
+            "        self._keep(mini_batch)\n        self._update",
         ),
         ("x, y, self._dropped(len(x))", "x, y, self._kept(len(x))"),
     ),
     each(
         "in the public gradient too",
-        ("self._keep()\n", "self._drop()\n"),
+        ("self._keep(mini_batch)\n", "self._drop(mini_batch)\n"),
         ("x, y, self._kept(len(x))", "x, y, self._dropped(len(x))"),
     ),
 )

@@ -8,7 +8,7 @@ UPDATE: tuple[Fault, ...] = (
     both("L2: without lmbda", ("ETA * LMBDA / n", "ETA / n")),
     each(
         "L2: lmbda/m for lmbda/n",
-        ("ETA * LMBDA / n", "ETA * LMBDA / self.m"),
+        ("ETA * LMBDA / n", "ETA * LMBDA / mini_batch.m"),
         ("ETA * LMBDA / n", "ETA * LMBDA / m"),
     ),
     both("L2: lmbda/2n for lmbda/n", ("ETA * LMBDA / n", "ETA * LMBDA / (2 * n)")),
@@ -17,34 +17,32 @@ UPDATE: tuple[Fault, ...] = (
     each(
         "L2: one layer left out",
         ("        self.w3 *= decay\n", ""),
-        ("decay * self.w3 -", "self.w3 -"),
+        ("        self.w3 *= decay\n", ""),
     ),
     each(
         "L2: biases decay too",
         ("self.b3 -= ", "self.b3 *= decay\n        self.b3 -= "),
-        ("self.b3 - rate", "decay * self.b3 - rate"),
+        ("self.b3 -= ", "self.b3 *= decay\n        self.b3 -= "),
     ),
     each(
         "L2: decay after the step",
         (
-            "self.w2 *= decay\n        self.nabla_w2 *= rate\n"
-            "        self.w2 -= self.nabla_w2",
-            "self.nabla_w2 *= rate\n        self.w2 -= self.nabla_w2\n"
-            "        self.w2 *= decay",
+            "self.w2 *= decay\n        self.w2 -= self.nabla_w2",
+            "self.w2 -= self.nabla_w2\n        self.w2 *= decay",
         ),
         (
-            'decay * self.w2 - rate * nabla["w2"]',
-            'decay * (self.w2 - rate * nabla["w2"])',
+            'self.w2 *= decay\n        self.w2 -= rate * nabla["w2"]',
+            'self.w2 -= rate * nabla["w2"]\n        self.w2 *= decay',
         ),
     ),
     each(
         "rate: eta/n for eta/m",
-        ("rate = ETA / self.m", "rate = ETA / n"),
+        ("rate = ETA / mini_batch.m", "rate = ETA / n"),
         ("rate = ETA / m", "rate = ETA / n"),
     ),
     each(
         "rate: not the short mini-batch's own length",
-        ("rate = ETA / self.m", "rate = ETA / MINI_BATCH_SIZE"),
+        ("rate = ETA / mini_batch.m", "rate = ETA / MINI_BATCH_SIZE"),
         ("rate = ETA / m", "rate = ETA / MINI_BATCH_SIZE"),
     ),
     both(
@@ -58,12 +56,12 @@ UPDATE: tuple[Fault, ...] = (
     each(
         "step: uphill",
         ("self.w4 -= self.nabla_w4", "self.w4 += self.nabla_w4"),
-        ('self.w4 - rate * nabla["w4"]', 'self.w4 + rate * nabla["w4"]'),
+        ('self.w4 -= rate * nabla["w4"]', 'self.w4 += rate * nabla["w4"]'),
     ),
     each(
         "step: one bias never moves",
         ("self.b2 -= self.nabla_b2", "self.b2 -= 0"),
-        ('self.b2 - rate * nabla["b2"]', "self.b2"),
+        ('self.b2 -= rate * nabla["b2"]', "self.b2 -= 0"),
     ),
     each(
         "step: gradient of the wrong layer",
@@ -100,7 +98,10 @@ EPOCH: tuple[Fault, ...] = (
     ),
     both(
         "epoch: mini-batches overlap",
-        ("order[k : k + MINI_BATCH_SIZE]", "order[k : k + MINI_BATCH_SIZE + 1]"),
+        (
+            "order[k : k + MINI_BATCH_SIZE]",
+            "order[k // 2 : k // 2 + MINI_BATCH_SIZE][: n - k]",
+        ),
     ),
     each(
         "epoch: targets of other examples",
@@ -110,8 +111,8 @@ EPOCH: tuple[Fault, ...] = (
     each(
         "epoch: n of the mini-batch",
         (
-            "                self._update(n)\n",
-            "                self._update(len(batch))\n",
+            "                self._update(mini_batch, n,",
+            "                self._update(mini_batch, len(batch),",
         ),
         (
             "self._update(nabla, len(batch), n)",
@@ -120,7 +121,7 @@ EPOCH: tuple[Fault, ...] = (
     ),
     each(
         "sample weights: ignored",
-        ("delta4 *= self.sample_weight", "delta4 *= 1"),
+        ("delta4 *= sample_weight", "delta4 *= 1"),
         ("delta4 = delta4 * sample_weight", "delta4 = delta4 * 1"),
     ),
     both(
@@ -128,7 +129,7 @@ EPOCH: tuple[Fault, ...] = (
     ),
     each(
         "sample weights: squared",
-        ("delta4 *= self.sample_weight", "delta4 *= self.sample_weight**2"),
+        ("delta4 *= sample_weight", "delta4 *= sample_weight**2"),
         ("delta4 * sample_weight", "delta4 * sample_weight**2"),
     ),
 )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -19,19 +22,23 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The modules of bench/, which is no package."""
     monkeypatch.syspath_prepend(str(ROOT / "bench"))
     names = ("workloads", "peers", "rounds", "c_programs", "languages", "races")
+    names += ("bars", "bouts", "performance")
     found: dict[str, ModuleType] = {
         name: importlib.import_module(name) for name in names
     }
     return SimpleNamespace(**found)
 
 
-def small(bench: SimpleNamespace, cost: str = "log_likelihood") -> object:
+def small(
+    bench: SimpleNamespace, cost: str = "log_likelihood", **changes: object
+) -> Any:
     hidden, output = {
         "quadratic": ("sigmoid", "sigmoid"),
         "cross_entropy": ("sigmoid", "sigmoid"),
         "log_likelihood": ("relu", "softmax"),
     }[cost]
-    return bench.workloads.Workload((7, 9, 5, 3), hidden, output, cost, 4, 26)
+    made = bench.workloads.Workload((7, 9, 5, 3), hidden, output, cost, 4, 26)
+    return replace(made, **changes)
 
 
 def takes_part(bench: SimpleNamespace, contender: object) -> bool:
@@ -45,7 +52,21 @@ def test_peers_take_the_step_of_the_generated_module(
 ) -> None:
     if importlib.util.find_spec(bench.peers.PEERS[name].module) is None:
         pytest.skip("the peers come with the extra: pip install 'bpcompile[bench]'")
-    work = small(bench, "cross_entropy")
+    work = small(bench, "cross_entropy", l2=2.0)
+    folder = bench.rounds.write_job(work, tmp_path / "own")
+    assert takes_part(bench, bench.languages.peer(name, work, folder))
+
+
+@pytest.mark.parametrize("layers", [(7, 9, 5, 3), (7, 9, 1)])
+@pytest.mark.parametrize("name", ["torch", "jax", "scikit-learn"])
+def test_peers_take_that_step_of_adam_and_of_one_output(
+    bench: SimpleNamespace, name: str, layers: tuple[int, ...], tmp_path: Path
+) -> None:
+    if not os.environ.get("BPCOMPILE_LONG"):
+        pytest.skip("starts every peer anew; BPCOMPILE_LONG=1 runs it")
+    if importlib.util.find_spec(bench.peers.PEERS[name].module) is None:
+        pytest.skip("the peers come with the extra: pip install 'bpcompile[bench]'")
+    work = small(bench, "cross_entropy", optimizer="adam", layers=layers)
     folder = bench.rounds.write_job(work, tmp_path / "own")
     assert takes_part(bench, bench.languages.peer(name, work, folder))
 
@@ -134,3 +155,47 @@ def test_a_target_is_judged_by_the_fastest_c_program(bench: SimpleNamespace) -> 
     assert last == f"| {title} | at least 1 x faster than JAX scan | 1.10 | yes |"
     slower = bench.languages.Result(race, result.measured[:1] + result.measured[3:])
     assert list(bench.languages.targets([slower]))[-1].endswith("| 0.73 | no |")
+
+
+def result(bench: SimpleNamespace, **times: float) -> Any:
+    """Of a race of the first network, by the peers' names."""
+    race = bench.bouts.BOUTS[0]
+    found = []
+    for name, median in times.items():
+        title = bench.peers.PEERS[name.replace("_", "-")].title
+        contender = bench.rounds.Contender(title, (), ROOT, race.work)
+        found.append(bench.rounds.Measured(contender, median, 0.0))
+    return bench.languages.Result(race, tuple(found))
+
+
+def test_numpy_is_judged_by_its_peers_and_its_textbook(bench: SimpleNamespace) -> None:
+    found = result(bench, numpy=30.0, numpy_textbook=45.0, torch=150.0, jax=24.0)
+    lines = list(bench.performance.verdicts([found]))
+    title = "784-30-10 at 10"
+    assert f"| {title} | at least 4 x faster than PyTorch eager | 5.00 | yes |" in lines
+    assert f"| {title} | no slower than JAX scan | 0.80 | no |" in lines
+    assert f"| {title} | textbook within 1.45 x of it | 1.50 | no |" in lines
+    missing = "at least 4 x faster than scikit-learn | not measured | no |"
+    assert f"| {title} | {missing}" in lines
+
+
+def test_the_page_keeps_what_others_wrote_below(bench: SimpleNamespace) -> None:
+    found = result(bench, numpy=30.0, products=15.0, set_up=2.0)
+    page = bench.performance.page([found], "python bench/steps.py", ["2 cores"])
+    # 500 steps of 2 µs are one millisecond, or 33 steps of 30 µs.
+    assert "| 784-30-10 at 10 | 5000 | 1.00 | 33 |" in page
+    assert "| generated NumPy | 30.0 | 0% | 1.00 | 2.00 |" in page
+    old = "# old\n\n## Compile time\n\nkept\n"
+    assert bench.performance.merged(page, old) == f"{page}\n## Compile time\n\nkept\n"
+    assert bench.performance.merged(page, "# old\n") == page
+
+
+def test_bars_of_the_plot_go_to_both_sides_of_the_module(
+    bench: SimpleNamespace,
+) -> None:
+    found = result(bench, numpy=30.0, torch=150.0, products=15.0)
+    (group,) = bench.performance.shares([found])
+    assert dict(group.bars) == {"PyTorch eager": 5.0, "products alone": 0.5}
+    drawn = ElementTree.fromstring(bench.bars.svg([group]))
+    kinds = [e.get("class") for e in drawn.iter("{http://www.w3.org/2000/svg}rect")]
+    assert kinds == ["page", "slower", "faster"]

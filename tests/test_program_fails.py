@@ -219,7 +219,7 @@ def test_gradcheck_of_data(run: Program) -> None:
 FAULTS = {
     "sign": ("np.subtract(a3, y, out=delta3)", "np.subtract(y, a3, out=delta3)"),
     "derivative": ("np.subtract(1, a2, out=a2)", "np.subtract(2, a2, out=a2)"),
-    "bias": ("np.dot(delta3, self.ones, out", "np.dot(2 * delta3, self.ones, out"),
+    "bias": ("np.dot(delta3, mini_batch.ones,", "np.dot(2 * delta3, mini_batch.ones,"),
     "NaN": ("np.subtract(a3, y, out=delta3)", "delta3[...] = np.nan"),
     "cost": ("terms: Array = y * (", "terms: Array = np.nan * y * ("),
 }
