@@ -22,7 +22,8 @@ from bpcompile.operators import OPTIMIZERS, SCALINGS
 from bpcompile.reference.measures import mean_cost
 from bpcompile.render import environment
 from bpcompile.spec import NetworkSpec
-from bpcompile.target import load_target
+from bpcompile.target import Target, load_target
+from bpcompile.words import Words
 
 Array = NDArray[Any]
 
@@ -49,7 +50,11 @@ def shared_environments() -> Iterator[None]:
     """Parsing the templates takes 25 times as long as filling them in, so hundreds of
     modules share one environment."""
     renderer = sys.modules["bpcompile.render"]  # the name in the package is a function
-    with mock.patch.object(renderer, "environment", lambda t: _environment(t.name)):
+
+    def made_once(target: Target, words: Words | None = None) -> Environment:
+        return _environment(target.name)
+
+    with mock.patch.object(renderer, "environment", made_once):
         yield
 
 

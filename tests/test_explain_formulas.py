@@ -131,8 +131,8 @@ def test_both_sides_of_every_equation_have_one_shape(path):
 def test_sizes_are_those_of_the_arrays_of_the_module():
     sizes, m = (4, 3, 2), 5
     spec = spec_of(layers=list(sizes), cost="quadratic")
-    network = module_of(spec).Network()
-    network.backprop(np.zeros((m, 4)), np.zeros((m, 2)))
+    module = module_of(spec)
+    arrays = vars(module.Network()) | vars(module.MiniBatch(m, np.float32))
     known = shapes_of(sizes)
     names = {"w2": "w²", "b2": "b²", "w3": "w³", "b3": "b³", "a2": "a²", "a3": "a³"}
     names |= {"delta2": "δ²", "delta3": "δ³", "nabla_w2": "∂C/∂w²"}
@@ -140,7 +140,7 @@ def test_sizes_are_those_of_the_arrays_of_the_module():
     for name, in_book in names.items():
         rows, columns = known[in_book]
         shape = (int(rows), m if columns == "m" else int(columns))
-        assert getattr(network, name).shape == shape, name
+        assert arrays[name].shape == shape, name
 
 
 def test_matrices_that_do_not_go_together_are_found():

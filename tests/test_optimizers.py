@@ -230,7 +230,8 @@ def test_clipping_by_norm_leaves_a_short_gradient_alone(target: str) -> None:
     ]
     for net in nets:
         net.train(x, y, epochs=2)
-    assert apart(nets[0].parameters, nets[1].parameters) == 0
+    # the rate multiplies the last error in one, and each gradient in the other
+    assert apart(nets[0].parameters, nets[1].parameters) <= 1e-15
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -282,12 +283,15 @@ def lines_a_layer(target: str, **hyper: Any) -> float:
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_an_optimizer_adds_few_lines_to_a_layer(kind: str, target: str) -> None:
-    """Two parameters, for each of them what is kept, its mean gradient and a call."""
+    """Two parameters, for each of them what is kept, its mean gradient and a call.
+
+    Where a penalty is added to a gradient, it is divided by m in a line of its own.
+    """
     plain = lines_a_layer(target, optimizer="sgd")
     kept = len(OPTIMIZERS[kind].state)
     assert lines_a_layer(target, optimizer=kind) - plain <= 2 * (kept + 3)
     both = lines_a_layer(target, optimizer=kind, regularization={"l1": 1, "l2": 1})
-    assert both - lines_a_layer(target, optimizer=kind) <= 2
+    assert both - lines_a_layer(target, optimizer=kind) <= 4
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -62,11 +62,9 @@ def test_memory_of_a_mini_batch_is_that_of_the_module(layers: list[Any]) -> None
     m = 17  # no width of a layer
     hyper = {**HYPER, "mini_batch_size": m}
     spec = spec_of(layers=layers, cost="quadratic", hyperparameters=hyper)
-    network = module_of(spec).Network(0)
-    x, y = np.zeros((m, 5)), np.zeros((m, spec.layers[-1].size))
-    network.update_mini_batch(x, y, n=m)
+    mini_batch = module_of(spec).MiniBatch(m, np.float32)
     # A target's own way to sum over the examples is no part of the mini-batch.
-    held = [array for name, array in vars(network).items() if name != "ones"]
+    held = [array for name, array in vars(mini_batch).items() if name != "ones"]
     arrays = [a for a in held if isinstance(a, np.ndarray) and m in a.shape]
     found = sum(array.nbytes for array in arrays)
     assert found == summarize(lower(spec)).mini_batch_bytes
