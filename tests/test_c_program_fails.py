@@ -119,8 +119,7 @@ def test_help_is_numpys_without_npz(command: str, both: Pair) -> None:
     ours = both.capsys.readouterr().out.replace("P.npy|P.csv", "P.npy")
     packed = ("--data", "--test ")
     # What this program does not have yet.
-    lacking = ("--log", "--no-warnings", "--target", "--test-fraction")
-    lacking += ("--probabilities",)
+    lacking = ("--target", "--test-fraction", "--probabilities")
     options = [line.split("  ")[1] for line in ours.splitlines() if " -" in line[:3]]
     assert [line.split("  ")[1] for line in out.splitlines() if " -" in line[:3]] == [
         option for option in options if not option.startswith((*packed, *lacking))
