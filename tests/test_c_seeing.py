@@ -13,12 +13,23 @@ from typing import Any
 import numpy as np
 import pytest
 from c_modules import TARGET, compiled
-from c_program_runs import PROGRAM, TESTED, XY, Pair, alike, pair, run_binary
-from modules import LAYERS, N, inputs, labels, spec_for
-from support import module_of, spec_of, text_of
+from c_program_runs import (
+    PROGRAM,
+    SANITIZED,
+    TESTED,
+    XY,
+    Pair,
+    alike,
+    pair,
+    run_binary,
+    write_data,
+)
+from modules import LAYERS, inputs, labels, spec_for
+from support import bpcompile, spec_of, text_of
 from test_seeing import HUGE, IDENTITY, on_terminal
 from test_warnings import BAD, GOOD, MENDED, SIGMOID, SOFTMAX, X, Y
 
+from bpcompile.reporting.log import read_log
 from bpcompile.spec import NetworkSpec, digest
 
 CLASSES = "classes"
@@ -123,9 +134,7 @@ COURSES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", COURSES)
 @pytest.mark.parametrize("test", [False, True])
-def test_log_of_what_specs_can_ask_for(
-    name: str, test: bool, capsys: Captured
-) -> None:
+def test_log_of_what_specs_can_ask_for(name: str, test: bool, capsys: Captured) -> None:
     two = pair("sides", capsys, FAST, **{**COURSES[name], "name": name})
     logs(two, "train", *(TESTED if test else XY))
     lines = two.lines("train", *(TESTED if test else XY))
@@ -400,6 +409,79 @@ def test_divergence_is_traced_to_its_layer_and_step(
         (end,) = [e for e in events("c.jsonl") if e["event"] == "end"]
         assert (end["reason"], f"{end['message']}\n") == ("diverged", err)
         pathlib.Path("c").unlink(missing_ok=True)
+
+
+#: Copies of more than 1 MiB are kept in a file without a name.
+WIDE = {"size": 1500, "activation": "tanh"}
+STEEP = {
+    "layers": [
+        3,
+        {**WIDE, "activation": "identity"},
+        {**IDENTITY, "size": 99},
+        IDENTITY,
+    ],
+    "cost": "quadratic",
+    "dtype": "float64",
+    "hyperparameters": {"learning_rate": 1e6, "mini_batch_size": 4, "epochs": 9},
+}
+
+
+def test_large_networks_are_looked_at_likewise(capsys: Captured) -> None:
+    fields = {"layers": [3, WIDE, 99, 2], "cost": "cross_entropy", "name": "large"}
+    logs(pair("sides", capsys, FAST, **fields), "train", *XY, "--epochs", "1")
+    write_data("values")
+    two = Pair(spec_of(**STEEP), capsys, FAST)
+    assert two.lines("train", *XY, "--quiet", code=1) == []
+    assert "first in layer" in two.c("train", *XY, "--quiet")[2]
+
+
+def test_a_run_that_diverges_touches_nothing_but_its_own(capsys: Captured) -> None:
+    write_data("values")
+    hyper = {"learning_rate": 1e6, "mini_batch_size": 4, "epochs": 99}
+    for layers in ([3, 5, IDENTITY], [3, {**IDENTITY, "size": 4, **HUGE}, IDENTITY]):
+        spec = spec_of(layers=layers, cost="quadratic", hyperparameters=hyper)
+        program = compiled(text_of(spec, TARGET), SANITIZED)
+        for words in ((), ("--quiet",)):
+            done = run_binary(program, "train", *TESTED, *words, "--log", "c.jsonl")
+            assert done.returncode == 1, done.stderr
+            assert "Sanitizer" not in done.stderr
+
+
+def test_without_memory_for_a_copy_the_place_is_left_out(capsys: Captured) -> None:
+    """A file of its own cannot be had where there is no folder for it."""
+    write_data("values")
+    binary = compiled(text_of(spec_of(**STEEP), TARGET), FAST)
+    preload = compiled(NO_FILE, ("-shared", "-fPIC"))
+    words = (*XY, "--log", "c.jsonl")
+    done = run_binary(binary, "train", *words, env={"LD_PRELOAD": str(preload)})
+    assert done.returncode == 1
+    assert re.match(r"diverged in epoch \d(, step \d)?: try a smaller", done.stderr)
+
+
+NO_FILE = """
+#include <stdio.h>
+FILE *tmpfile(void) { return NULL; }
+FILE *tmpfile64(void) { return NULL; }
+"""
+
+
+# ---- What reads the logs -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["classes", "values"])
+def test_report_reads_the_log(kind: str, capsys: Captured) -> None:
+    two = pair(kind, capsys, FAST)
+    assert two.c("train", *TESTED, "--log", "c.jsonl")[0] == 0
+    assert two.c("evaluate", *XY, "--log", "c.jsonl")[0] == 0
+    run = read_log("c.jsonl")
+    assert run.starts[0].target == TARGET
+    assert [e.number for e in run.epochs] == [1, 2, 3]
+    assert {"gradient_norms", "update_ratios"} <= set(run.epochs[0].layers)
+    assert [e.data for e in run.evaluations] == ["test", "given"]
+    bpcompile("report", "c.jsonl", "-o", "c.html")
+    page = pathlib.Path("c.html").read_text("utf-8")
+    assert "compiler" in page
+    assert ("What is taken for what" in page) == (kind == "classes")
 
 
 # ---- The line of progress ------------------------------------------------------------
