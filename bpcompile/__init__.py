@@ -7,12 +7,16 @@ The functions of the pipeline are importable from here and loaded on first use, 
 that `import bpcompile` and `bpcompile --version` cost nothing.
 """
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import sys
+from types import ModuleType
+
+# That of typing without its import: see `bpcompile.cli`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from bpcompile.api import compile_spec, load_spec
     from bpcompile.compare.comparison import diff
     from bpcompile.compare.difference import Difference
@@ -79,6 +83,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

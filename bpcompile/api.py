@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from bpcompile.errors import UserError
+from bpcompile.errors import SpecError, UserError
 from bpcompile.lower import lower
 from bpcompile.render import Renderer
 from bpcompile.source import Document, read_file
@@ -54,8 +54,8 @@ def spec_given(given: object, overrides: Iterable[str] = ()) -> NetworkSpec:
 
 def load_spec_with_warnings(
     spec: str | Path, overrides: Iterable[str] = ()
-) -> tuple[NetworkSpec, list[str]]:
-    """The same with what the user should know of it, as texts to print.
+) -> tuple[NetworkSpec, list[SpecError]]:
+    """The same with what the user should know of it.
 
     Raises what `load_spec` raises.
     """

@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from bpcompile import __version__
 from bpcompile.errors import UserError, nearest, printable, quote
-from bpcompile.options import add_overrides
+from bpcompile.messages import FORMATS, OPTION
+from bpcompile.options import add_message_format, add_overrides
 from bpcompile.streams import result
 
 USAGE = """\
@@ -32,7 +33,8 @@ bpcompile convert WEIGHTS OUT [--spec SPEC] [--force]
                                .safetensors, .npz, .onnx: one into another
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
-bpcompile targets"""
+bpcompile targets
+                               every command: [--format text|json|github], of messages"""
 
 #: What `new` writes unless told otherwise.
 TEMPLATE = "classifier"
@@ -113,6 +115,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.add_argument("--version", action="version", version=version)
     if command == "check":
         _add_check_options(parser)
+    add_message_format(parser)
     rest = arguments[1:] if command else arguments
     # Intermixed, options may stand between specs; but then argparse loses a "--".
     plain = "--" in rest
@@ -122,10 +125,21 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         _refuse_more(parser, options, more)
     if getattr(options, "output", None) == "":
         parser.error("argument -o: the name is empty")
+    _refuse_message_format(parser, options)
     if command in ("", "build"):
         _refuse_half_an_inference(parser, options)
         _refuse_half_a_configuration(parser, options)
     return options
+
+
+def _refuse_message_format(parser: _Parser, options: argparse.Namespace) -> None:
+    word = options.message_format
+    if word not in FORMATS:
+        known = f"one of: {', '.join(FORMATS)}"
+        own = "; -f is the format of the result" if hasattr(options, "format") else ""
+        parser.error(
+            f"argument {OPTION}: no format of messages {quote(word)} ({known}){own}"
+        )
 
 
 def _refuse_half_a_configuration(parser: _Parser, options: argparse.Namespace) -> None:
@@ -162,7 +176,10 @@ def _refuse_more(
     command = parser.prog.removeprefix("bpcompile").strip()
     assigned = getattr(options, "overrides", [])
     if more[0].startswith("-") and more[0] != "-":
-        parser.error(f"unknown option {quote(more[0])}")
+        known = [name for action in parser._actions for name in action.option_strings]
+        meant = nearest(more[0].partition("=")[0], known)
+        hint = f'; did you mean "{meant}"?' if meant else ""
+        parser.error(f"unknown option {quote(more[0])}{hint}")
     if assigned and (more[0].startswith("=") or assigned[-1].endswith("=")):
         parser.error("--set PATH=VALUE takes no spaces around the =")
     if command in _BARE:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from bpcompile.fields import Operator
 from bpcompile.operators import INITIALIZERS
 from bpcompile.operators.entry import Activation, Cost
+from bpcompile.records import dataclass
 
 if TYPE_CHECKING:
     from bpcompile.spec import NetworkSpec

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from bpcompile.records import dataclass
 
 MAX_SHOWN_ERRORS = 20
 MAX_LINE = 100
 MAX_QUOTED = 40
 MAX_NEAREST = 64
+
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+_PAINT = {"error": "\x1b[1;31m", "warning": "\x1b[1;35m"}
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,15 @@ class Place:
 
 @dataclass(frozen=True)
 class SpecError:
-    """One mistake. `path` is a JSON pointer (RFC 6901), "" for the whole spec."""
+    """One mistake, or a warning. `path` is a JSON pointer (RFC 6901), "" for the whole
+    spec; `severity` is "error" or "warning"."""
 
     path: str
     place: Place
     code: str
     message: str
     hint: str = ""
+    severity: str = "error"
 
 
 class SpecErrors(Exception):
@@ -49,12 +55,23 @@ class SpecErrors(Exception):
         lines = [format_error(error) for error in self.errors[:MAX_SHOWN_ERRORS]]
         more = len(self.errors) - MAX_SHOWN_ERRORS
         if more > 0:
-            lines.append(f"... and {more} more error{'s' if more > 1 else ''}")
+            lines.append(f"... and {more_errors(more)}")
         return "\n".join(lines)
 
 
 class UserError(Exception):
     """Anything else that the user can mend: a message of one line, exit code 2."""
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters the two begin with in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def more_errors(count: int) -> str:
+    """How many there are beyond those that are shown."""
+    return f"{count} more error{'s' if count > 1 else ''}"
 
 
 def _order(error: SpecError) -> tuple[str, int, int]:
@@ -102,7 +119,7 @@ def quote(value: object) -> str:
 def nearest(word: str, words: Iterable[str]) -> str | None:
     """The word of `words` that `word` was probably meant to be, or None.
 
-    Case does not count. Words of more than 64 characters have no nearest word,
+    Case does not count, and the beginning of one word alone is that word. Words of more than 64 characters have no nearest word,
     because difflib takes quadratic time.
     """
     if len(word) > MAX_NEAREST:
@@ -118,25 +135,35 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     found = get_close_matches(meant, folded, n=1, cutoff=cutoff) or [
         known for known in folded if meant and sorted(known) == sorted(meant)
     ]
-    return folded[found[0]] if found else None
+    return folded[found[0]] if found else folded.get(_begun(meant, folded))
 
 
-def format_error(error: SpecError, severity: str = "error") -> str:
+def _begun(meant: str, words: Iterable[str]) -> str:
+    """The one word that begins as a word does, wholly or for the most part, else ""."""
+    shared = {known: _shared(meant, known) for known in words}
+    whole = [k for k, count in shared.items() if 3 <= count == len(meant)]
+    most = [k for k, n in shared.items() if n >= 5 and n >= 0.6 * len(meant)]
+    return next((found[0] for found in (whole, most) if len(found) == 1), "")
+
+
+def format_error(error: SpecError, colour: bool = False) -> str:
     """The lines of an error, without a line end: `file:line:column: error[code]:
     message; hint`, then the source line with carets under the place, unless blank."""
     place = error.place
     message = f"{error.message}; {error.hint}" if error.hint else error.message
-    where = f"{place.file}:{place.line}:{place.column}"
-    head = f"{where}: {severity}[{error.code}]: {message}"
-    if not place.text.strip():
-        return printable(head)
-    source, offset, width = _excerpt(place)
-    carets = " " * offset + "^" * width
-    return f"{printable(head)}\n{f'    {source}'.rstrip()}\n    {carets}"
+    where = printable(f"{place.file}:{place.line}:{place.column}")
+    kind = f"{error.severity}[{error.code}]"
+    source, carets = _excerpt(place) if place.text.strip() else ("", "")
+    if colour:
+        paint = _PAINT[error.severity]
+        where, kind = f"{_BOLD}{where}{_PLAIN}", f"{paint}{kind}{_PLAIN}"
+        carets = carets.replace("^", f"{paint}^", 1) + _PLAIN
+    head = f"{where}: {kind}: {printable(message)}"
+    return f"{head}\n{f'    {source}'.rstrip()}\n    {carets}" if source else head
 
 
-def _excerpt(place: Place) -> tuple[str, int, int]:
-    """The source line as shown, with the offset and the width of the carets in it."""
+def _excerpt(place: Place) -> tuple[str, str]:
+    """The source line as shown, and the carets under the place in it."""
     begin = place.column - 1
     # White space is stripped only up to the place, which may stand in it.
     lead = len(place.text[:begin]) - len(place.text[:begin].lstrip(" \t"))
@@ -147,24 +174,42 @@ def _excerpt(place: Place) -> tuple[str, int, int]:
     cells = [_cell(c) for c in text[low : begin + MAX_LINE + 1].replace("\t", " ")]
     at = begin - low
     first, last = 0, len(cells)
-    if low > 0 or len("".join(cells)) > MAX_LINE:
-        first = _reach(cells[:at][::-1], MAX_LINE // 2 - 3)
-        first = at - first
-        room = MAX_LINE - len("".join(cells[first:at])) - 6
+    if low > 0 or _columns(cells) > MAX_LINE:
+        first = at - _reach(cells[:at][::-1], MAX_LINE // 2 - 3)
+        room = MAX_LINE - _columns(cells[first:at]) - 6
         last = at + _reach(cells[at:], room)
     left = "..." if low + first > 0 else ""
     right = "..." if low + last < len(text) else ""
-    offset = len(left) + len("".join(cells[first:at]))
-    marked = "".join(cells[at : min(last, at + place.width)])
+    # A combining character is drawn over the one before it.
+    base = at
+    while base > first and base < len(cells) and not _columns(cells[base : base + 1]):
+        base -= 1
+    offset = len(left) + _columns(cells[first:base])
+    width = _columns(cells[base : min(last, at + place.width)])
     source = left + "".join(cells[first:last]) + right
-    return source, offset, max(1, len(marked))
+    return source, " " * offset + "^" * max(1, width)
 
 
 def _reach(cells: list[str], room: int) -> int:
     """How many of the cells fit into `room` columns."""
     used = 0
     for count, cell in enumerate(cells):
-        used += len(cell)
+        used += _columns([cell])
         if used > room:
             return count
     return len(cells)
+
+
+def _columns(cells: Iterable[str]) -> int:
+    """The columns of a terminal that the text takes: none for a character that
+    combines with the one before, two for a wide one (UAX #11)."""
+    text = "".join(cells)
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    # The vowels and final consonants of Hangul join the syllable before them.
+    combining = sum(
+        category(c) in ("Mn", "Me") or "\u1160" <= c <= "\u11ff" for c in text
+    )
+    return len(text) - combining + sum(east_asian_width(c) in "WF" for c in text)

@@ -12,11 +12,11 @@ import cmath
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from bpcompile import analytic
 from bpcompile.analytic import ERF_SLOPE, by, real
 from bpcompile.analytic import Number as Number
+from bpcompile.records import dataclass
 
 
 class Expr:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import (
@@ -15,6 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
 from bpcompile.operators.entry import Entry, Parameter
+from bpcompile.records import dataclass
 
 #: Characters of a free text.
 MAX_DESCRIPTION = 2_000
@@ -126,10 +126,13 @@ def _parameter_schema(parameter: Parameter) -> core_schema.CoreSchema:
 
 
 def _exact(value: Any) -> Any:
-    """Refuses an integer that would be rounded where a float is wanted."""
+    """Refuses an integer that would be rounded where a float is wanted.
+
+    Of the two zeros it takes the positive one: they are equal, and so must digests be.
+    """
     if type(value) is int and value != int(float(value)):
         raise PydanticCustomError("inexact", "not exactly representable")
-    return value
+    return 0.0 if type(value) is float and value == 0 else value
 
 
 def whole(value: Any) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from bpcompile.expr import Expr, substitute
+from bpcompile.expr import PRIMITIVES, Apply, Expr, Var, substitute, variables
 from bpcompile.operators.entry import Body, Map, Reduce
+from bpcompile.records import dataclass
+
+#: What a pass names the values that an earlier one left in the result.
+KEPT = "result"
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,28 @@ class Function:
     @property
     def passes(self) -> Body:
         """The body as passes over the neurons of one example: its reductions, then the
-        result, with every other map put where it is read."""
+        result, with every other map put where it is read; or, where it would be
+        computed again, kept as a first value of the result."""
         maps: dict[str, Expr] = {}
         made: list[Map | Reduce] = []
-        for statement in self.body:
+        for at, statement in enumerate(self.body):
             value = substitute(statement.value, maps)
-            if isinstance(statement, Reduce) or statement is self.body[-1]:
+            later = [substitute(s.value, maps) for s in self.body[at + 1 :]]
+            if isinstance(statement, Reduce) or not later:
                 made.append(replace(statement, value=value))
+            elif Var(KEPT) not in maps.values() and self._kept(statement, value, later):
+                made.append(Map(KEPT, value))
+                maps[statement.target] = Var(KEPT)
             else:
                 maps[statement.target] = value
         return tuple(made)
+
+    def _kept(self, statement: Map, value: Expr, later: list[Expr]) -> bool:
+        """Whether a map costs a call, is read again, and may take the result's place,
+        which can be that of a parameter: all that follows reads none."""
+        read = [{v.name for v in variables(tree)} for tree in later]
+        again = sum(statement.target in names for names in read) > 1
+        return again and _calls(value) and not set().union(*read) & {*self.parameters}
 
 
 @dataclass(frozen=True)
@@ -69,3 +85,10 @@ class UpdateFunction:
     documentation: str
     formulas: tuple[str, ...]
     note: str
+
+
+def _calls(expr: Expr) -> bool:
+    """Whether a tree applies a primitive that is a function, and no infix sign."""
+    if not isinstance(expr, Apply):
+        return False
+    return not PRIMITIVES[expr.primitive].precedence or any(map(_calls, expr.args))

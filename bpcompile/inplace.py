@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from bpcompile.expr import Apply, Const, Expr, Var, substitute, variables
 from bpcompile.operators.entry import Body, Map, Reduce
+from bpcompile.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel
@@ -13,6 +12,7 @@ from bpcompile.errors import MAX_NEAREST, nearest
 from bpcompile.fields import OneOf
 from bpcompile.operators import REGULARIZERS
 from bpcompile.operators.entry import Entry
+from bpcompile.records import dataclass
 from bpcompile.sections import InputLayer, Layer, Stack
 from bpcompile.spec import NetworkSpec, Path
 
@@ -32,16 +32,31 @@ Held: TypeAlias = type[BaseModel] | Stack | Named | OneOf | Entry | None
 _ABBREVIATIONS: Mapping[str, str] = {
     "lr": "learning_rate",
     "eta": "learning_rate",
+    "batch": "mini_batch_size",
+    "minibatch": "mini_batch_size",
     "batch_size": "mini_batch_size",
+    "batchsize": "mini_batch_size",
     "loss": "cost",
+    "loss_function": "cost",
+    "objective": "cost",
+    "criterion": "cost",
     "random_state": "seed",
     "max_iter": "epochs",
+    "iterations": "epochs",
+    "sizes": "layers",
+    "layer_sizes": "layers",
     "units": "size",
     "neurons": "size",
+    "nodes": "size",
+    "width": "size",
+    "nonlinearity": "activation",
+    "activation_function": "activation",
     "kernel_initializer": "initializer",
     "weight_initializer": "initializer",
     "drop": "dropout",
     "dropout_rate": "dropout",
+    "precision": "dtype",
+    "normalization": "scaling",
     "gamma": "factor",
     "drop_factor": "factor",
     "step_size": "every",
@@ -50,6 +65,7 @@ _ABBREVIATIONS: Mapping[str, str] = {
     "eta_min": "end",
     "end_factor": "end",
     "eps": "epsilon",
+    "betas": "beta1",
     "beta_1": "beta1",
     "beta_2": "beta2",
     "momentum": "mu",
@@ -66,6 +82,12 @@ _ABBREVIATIONS: Mapping[str, str] = {
     "class_weight": "class_weights",
     "lr_schedule": "schedule",
     "scheduler": "schedule",
+    "clipnorm": "norm",
+    "clip_norm": "norm",
+    "max_grad_norm": "norm",
+    "clipvalue": "value",
+    "clip_value": "value",
+    "gradient_clipping": "clipping",
 }
 
 #: Some keys are kinds of operators, which have their aliases.
@@ -74,13 +96,27 @@ _KEYS: Mapping[str, str] = {
     **{other: kind for kind, e in REGULARIZERS.items() for other in e.aliases},
 }
 
-#: What other tools call a type of number.
-_DTYPES: Mapping[str, str] = {
+#: What other tools call words of which the spec has no registry.
+_WORDS: Mapping[str, str] = {
     "double": "float64",
     "single": "float32",
     "fp32": "float32",
     "fp64": "float64",
+    "loss": "cost",
+    "valloss": "cost",
+    "batch": "step",
+    "iteration": "step",
 }
+
+#: What other tools say of a layer, and why it is not said here.
+_OF_LAYERS: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("type", "kind", "class_name"), "every layer is fully connected: leave it out"
+    ),
+    **dict.fromkeys(("bias", "use_bias"), "every neuron has a bias: leave it out"),
+}
+#: Shorter words are near to too many that stand elsewhere.
+_LEAST_ELSEWHERE = 4
 
 
 def walk(loc: tuple[str | int, ...]) -> tuple[Path, Held, Held]:
@@ -116,7 +152,7 @@ def meant_key(word: str, keys: tuple[str, ...]) -> str | None:
 
 def meant_kind(word: str, kinds: Iterable[str]) -> str | None:
     """The one of `kinds`, a registry or mere words, that `word` was meant to be."""
-    known = {other: kind for other, kind in _DTYPES.items() if kind in tuple(kinds)}
+    known = {other: kind for other, kind in _WORDS.items() if kind in tuple(kinds)}
     if isinstance(kinds, Mapping):
         known |= {other: k for k, entry in kinds.items() for other in entry.aliases}
     # "Z-score", "log loss" and "NLLLoss" are aliases too.
@@ -125,16 +161,28 @@ def meant_kind(word: str, kinds: Iterable[str]) -> str | None:
     return alike.get(plain) or nearest(word, tuple(kinds))
 
 
-def key_elsewhere(word: str) -> tuple[str, str] | None:
-    """The nearest key of any object, and where that stands in words."""
+def never_said(word: str, holder: Held) -> str:
+    """Why a layer has no such key, where other tools have one; else ""."""
+    layers = holder in (InputLayer, Layer)
+    return _OF_LAYERS.get(word.casefold(), "") if layers else ""
+
+
+def key_elsewhere(word: str) -> str | None:
+    """The nearest key of any object, with where it stands, in words.
+
+    Dotted, as `--set` has it, where it has one place alone.
+    """
     places: dict[str, str] = {}
     for place, section in _sections(NetworkSpec, ""):
         for key in section.model_fields:
             places.setdefault(key, place)
     for name, place in _parameters():
         places.setdefault(name, place)
-    meant = _KEYS.get(word.casefold()) or nearest(word, places)
-    return (meant, places[meant]) if meant else None
+    known = places if len(word) >= _LEAST_ELSEWHERE else {}
+    plain = word.casefold()
+    meant = _KEYS.get(plain) or (plain if plain in places else None)
+    meant = meant or nearest(word, known)
+    return places[meant].format(meant) if meant else None
 
 
 def _parameters() -> Iterator[tuple[str, str]]:
@@ -144,7 +192,7 @@ def _parameters() -> Iterator[tuple[str, str]]:
             held = _inside(section, key)
             for kind, entry in held.registry.items() if isinstance(held, OneOf) else ():
                 for parameter in entry.parameters:
-                    yield parameter.name, f'of the {key} "{kind}"'
+                    yield parameter.name, f'"{{}}" of the {key} "{kind}"'
 
 
 def _inside(held: Held, part: str | int) -> Held:
@@ -171,13 +219,13 @@ def _inside(held: Held, part: str | int) -> Held:
 def _sections(
     model: type[BaseModel], prefix: str
 ) -> Iterator[tuple[str, type[BaseModel]]]:
-    yield f"in {prefix}" if prefix else "at the top level", model
+    yield f"{prefix}.{{}}" if prefix else '"{}" at the top level', model
     for name in model.model_fields:
         held: Any = _inside(model, name)
         if isinstance(held, Stack):
-            yield "in a layer after the first", Layer
-            yield "in the first layer", InputLayer
+            yield '"{}" in a layer after the first', Layer
+            yield '"{}" in the first layer', InputLayer
         elif isinstance(held, Named):
-            yield from _sections(held.section, f"one of {prefix}.{name}")
+            yield f'"{{}}" in one of {prefix}.{name}', held.section
         elif isinstance(held, type):
             yield from _sections(held, f"{prefix}.{name}" if prefix else name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from bpcompile.messages import FORMATS, OPTION, TEXT
+
 
 def add_overrides(
     parser: argparse.ArgumentParser,
@@ -30,4 +32,15 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     """-o FILE of one document: `output`."""
     parser.add_argument(
         "-o", dest="output", metavar="FILE", default="-", help="default: stdout"
+    )
+
+
+def add_message_format(parser: argparse.ArgumentParser) -> None:
+    """--format FORMAT of what is said on standard error: `message_format`."""
+    parser.add_argument(
+        OPTION,
+        dest="message_format",
+        metavar="FORMAT",
+        default=TEXT,
+        help=f"of messages, on stderr: {', '.join(FORMATS)}",
     )

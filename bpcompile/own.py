@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from bpcompile.conflicts import Conflict
 from bpcompile.fields import MAX_DESCRIPTION, Operator, Real, Section
 from bpcompile.operators.entry import Activation, Cost
+from bpcompile.records import dataclass
 
 
 def _pair(value: Any) -> Any:

@@ -6,12 +6,13 @@ functions that a module defines in `bpcompile.functions`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from bpcompile.expr import Expr, Var, variables
 from bpcompile.functions import Function, UpdateFunction
 from bpcompile.operators.entry import Targets
+from bpcompile.records import dataclass
 from bpcompile.step import Step, Tensor
 from bpcompile.steps import Activate, ClipValue, UpdateParameter
 
@@ -283,7 +284,7 @@ class Plan:
         """All that is evaluated after every epoch, asked for or not."""
         return tuple(w for w in (self.early_stopping, self.plateau) if w)
 
-    @property
+    @cached_property
     def descends(self) -> bool:
         """Whether each update is `UpdateParameter.descent` of a gradient as it is."""
         steps = [step for block in self.update for step in block.steps]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
+from bpcompile.bytecode import TemplateCode
 from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
 from bpcompile.plan import Plan
-from bpcompile.target import Target
+from bpcompile.records import dataclass
+from bpcompile.syntax import refuse_invalid
+from bpcompile.target import Target, templates_root
 from bpcompile.words import Words, book, clauses, filled, rule
 
 if TYPE_CHECKING:
@@ -21,6 +24,16 @@ if TYPE_CHECKING:
 DIGITS = 16
 #: The options that make another file of a spec than its trainer.
 LIBRARY, INFERENCE, HEADER = "--library", "--inference", "--header"
+#: White space as written, nothing undefined, nothing escaped: targets quote texts.
+_OPTIONS: Mapping[str, Any] = {
+    "undefined": StrictUndefined,
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
+    "autoescape": False,
+    # A renderer's templates are those of the moment when it was made.
+    "auto_reload": False,
+}
 #: What a module names beside its numbers.
 _TEXTS = ("name", "dtype", "task", "description")
 
@@ -47,6 +60,9 @@ class Renderer:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._made = environment(target)
+        self._code = template_code(target)
+        self._made.bytecode_cache = self._code
+        self._valid = set(self._code.valid if self._code else ())
         self._templates = {
             suffix: self._made.get_template(file)
             for suffix, file in target.files.items()
@@ -88,7 +104,14 @@ class Renderer:
             spec_names=_spec_names(plan),
             constants=_names_of_constants(plan),
         )
-        return header(plan, self.target, body) + body
+        text = header(plan, self.target, body) + body
+        valid: set[bytes] = set()
+        if self.target.runs == "import":
+            valid = refuse_invalid(text, self._valid)
+            self._valid |= valid
+        if self._code:
+            self._code.keep(valid)
+        return text
 
 
 def header(plan: Plan, target: Target, body: str) -> str:
@@ -108,15 +131,9 @@ def body_digest(body: str) -> str:
 
 
 def environment(target: Target) -> Environment:
-    """The one environment: no autoescape, nothing undefined, white space as written."""
-    made = Environment(
-        loader=FileSystemLoader([str(folder) for folder in target.folders]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+    """The one environment of a target's templates."""
+    loader = FileSystemLoader([str(folder) for folder in target.folders])
+    made = Environment(loader=loader, **_OPTIONS)
     words = Words(target)
     made.globals.update(
         spell=words.spell,
@@ -140,6 +157,12 @@ def environment(target: Target) -> Environment:
         zip=zip,
     )
     return made
+
+
+def template_code(target: Target) -> TemplateCode | None:
+    """What is kept of its compiled templates; of folders of the user's own, nothing."""
+    folder = target.folders[0]
+    return TemplateCode(folder, _OPTIONS) if folder.parent == templates_root() else None
 
 
 def _parameters_in_words(plan: Plan) -> str:

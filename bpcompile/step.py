@@ -5,10 +5,11 @@ Nothing here knows a language; layout, padding and transposes belong to the targ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from bpcompile.expr import Expr, Var
+from bpcompile.records import dataclass
 
 
 @dataclass(frozen=True)

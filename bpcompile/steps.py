@@ -5,11 +5,11 @@ A target has one macro of the same name for every class of `STEPS`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from bpcompile.expr import Apply, Const, Expr, Var
 from bpcompile.operators.entry import Body
+from bpcompile.records import dataclass
 from bpcompile.step import Call, ErrorStep, InPlace, Step, Tensor
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from bpcompile.errors import UserError
+# That of typing without its import: see `bpcompile.cli`.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from bpcompile.errors import UserError
 
 
 def complain(message: str) -> None:
@@ -15,6 +20,20 @@ def complain(message: str) -> None:
         print(message, file=sys.stderr)
 
 
+def wants_colour(stream: TextIO | None) -> bool:
+    """Whether text there is coloured: on a terminal that knows colours.
+
+    NO_COLOR is against it everywhere, FORCE_COLOR for it (no-color.org,
+    force-color.org): set to anything but "".
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    known = os.environ.get("TERM") != "dumb"
+    return known and stream is not None and stream.isatty()
+
+
 def result(text: str) -> None:
     """Write to standard output, as bytes that neither locale nor platform changes.
 
@@ -22,7 +41,7 @@ def result(text: str) -> None:
     has gone.
     """
     if sys.stdout is None:
-        raise UserError("standard output is closed")
+        raise _refused(" is closed")
     try:
         sys.stdout.buffer.write(text.encode("utf-8"))
         sys.stdout.buffer.flush()
@@ -30,10 +49,17 @@ def result(text: str) -> None:
         raise
     except OSError as failure:
         give_up_stdout()
-        raise UserError(f"standard output: {failure.strerror}") from failure
+        raise _refused(f": {failure.strerror}") from failure
 
 
 def give_up_stdout() -> None:
     """Give up standard output, so that Python's exit does not try it again."""
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 1)
+
+
+def _refused(how: str) -> UserError:
+    # Imported here, because only what fails needs it.
+    from bpcompile.errors import UserError
+
+    return UserError(f"standard output{how}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from bpcompile.errors import UserError, nearest, printable
 from bpcompile.expr import PRIMITIVES
 from bpcompile.operators.entry import REDUCTIONS
 from bpcompile.operators.training import STATISTICS
+from bpcompile.records import dataclass
 from bpcompile.steps import STEPS
 
 SETTINGS = "target.toml"

@@ -1,5 +1,6 @@
 // Calls what a generated program does with files, one call for each line of stdin:
 //     load F | save F | copy F OUT | refuse KIND F [INPUT] | spoil WHAT
+//     csv F TARGET X Y | npz F X Y
 //     fail CALL TURN ERROR
 // and prints a line for each: 0 or the exit code, and what is said.
 
@@ -42,6 +43,42 @@ static bool copy(const char *from, const char *to, struct failure *failure) {
     return done;
 }
 
+static bool write_both(const char *const path[2], const struct array array[2],
+        struct failure *failure) {
+    bool done = true;
+    for (int k = 0; done && k < 2; k++) {
+        const size_t columns = array[k].dimensions == 1 ? 0 : array[k].columns;
+        done = write_npy(path[k], array[k].values, array[k].type, array[k].rows,
+                columns, failure);
+    }
+    return done;
+}
+
+static bool read_table(const char *from, const char *target, const char *const to[2],
+        struct failure *failure) {
+    struct known known = {0};
+    struct table table = {.target = target, .labelled = true, .known = &known};
+    struct array array[2] = {{0}};
+    const bool done = read_csv(from, &table, true, &array[0], &array[1], failure) &&
+            write_both(to, array, failure);
+    release(&array[0]);
+    release(&array[1]);
+    free_known(&known);
+    return done;
+}
+
+static bool read_archive(const char *from, const char *const to[2],
+        struct failure *failure) {
+    const struct choice *found;
+    struct array array[2] = {{0}};
+    const bool done =
+            read_npz(from, TO_TRAIN, false, &found, &array[0], &array[1], failure) &&
+            write_both(to, array, failure);
+    release(&array[0]);
+    release(&array[1]);
+    return done;
+}
+
 // Put into the network what no file can hold.
 static bool spoil(const char *what) {
     // a variable, for a constant that float cannot hold would be a warning
@@ -75,6 +112,10 @@ static bool called(char *const word[5], struct failure *failure) {
         return spoil(word[1]);
     if (strcmp(word[0], "copy") == 0)
         return copy(word[1], word[2], failure);
+    if (strcmp(word[0], "csv") == 0)
+        return read_table(word[1], word[2], (const char *const *)word + 3, failure);
+    if (strcmp(word[0], "npz") == 0)
+        return read_archive(word[1], (const char *const *)word + 2, failure);
 #ifdef WRAPPED
     strcpy(failing, word[1]);
     turn = atoi(word[2]);

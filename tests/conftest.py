@@ -1,7 +1,9 @@
-"""The option `--update-goldens` with its fixture; the programs of generated modules."""
+"""The option `--update-goldens` with its fixture; the programs of generated modules; the
+mark `fault`, by whose ids tests are found."""
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,16 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`-k CKP-05` finds the tests marked `pytest.mark.fault("CKP-05")`: the words of -k
+    are names of marks, never their arguments."""
+    for mark in item.iter_markers("fault"):
+        for fault in mark.args:
+            if not re.fullmatch("[A-Z]{3}-[0-9]{2}", fault):
+                raise pytest.UsageError(f"{item.nodeid}: {fault!r} is no fault's id")
+            item.extra_keyword_matches.add(fault)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

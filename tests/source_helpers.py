@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(v) for key, v in value.items()}
     return value
+
+
+def displayed(text: str) -> list[str]:
+    """The character in each column of a terminal, as one draws it (UAX #11)."""
+    columns: list[str] = []
+    for character in text:
+        if unicodedata.combining(character) or character in "\ufe0f\u1161\u11a8":
+            columns[-1] += character
+        else:
+            wide = unicodedata.east_asian_width(character) in "WF"
+            columns += [character] * (1 + wide)
+    return columns

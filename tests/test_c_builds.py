@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from c_modules import NO_MAIN, STRICT, TARGET, compiled, tool
 from c_program_runs import (
@@ -20,7 +21,7 @@ from c_program_runs import (
     run_binary,
     write_data,
 )
-from modules import spec_for
+from modules import inputs, spec_for
 from support import text_of
 
 CLASSES = "classes"
@@ -30,6 +31,12 @@ CLASSES = "classes"
 def here(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     monkeypatch.chdir(tmp_path)
     write_data(CLASSES)
+    x, names = inputs(12), ["ash", "birch", "cedar", "elm"] * 3
+    rows = [
+        ",".join([*map(str, row), name]) for row, name in zip(x, names, strict=True)
+    ]
+    pathlib.Path("d.csv").write_text("\n".join(["a,b,c,tree", *rows]))
+    np.savez("d.npz", x=x, y=np.arange(12) % 4)
     return tmp_path
 
 
@@ -39,6 +46,7 @@ def binary(*flags: str, **spec: Any) -> pathlib.Path:
 
 # ---- Memory ------------------------------------------------------------------------
 
+TABLE = ("--data", "d.csv", "--target", "tree")
 #: All that the program does, and some of what it refuses.
 EVERYTHING: list[tuple[tuple[str, ...], int]] = [
     (("train", *TESTED), 0),
@@ -53,8 +61,16 @@ EVERYTHING: list[tuple[tuple[str, ...], int]] = [
     (("predict", "--x", "x9.npy", "-o", "p.npy"), 0),
     (("gradcheck",), 0),
     (("gradcheck", *XY), 0),
+    (("train", "--data", "d.npz", "--test-fraction", "0.3"), 0),
+    (("train", *TABLE, "--test", "d.csv", "--checkpoint", "ck"), 0),
+    (("train", *TABLE, "--test", "d.csv", "--resume", "ck", "--epochs", "9"), 0),
+    (("evaluate", "--data", "d.csv"), 0),
+    (("predict", "--data", "d.csv", "-o", "p.csv", "--probabilities"), 0),
     (("info",), 0),
     (("train", "--help"), 0),
+    (("train", "--data", "d.csv"), 2),
+    (("train", "--data", "d.csv", "--target", "three"), 2),
+    (("train", "--data", "d.csv", "--target", "a"), 2),
     ((), 2),
     (("train", "--x", "x.npy", "--y", "y9.npy"), 2),
     (("train", *XY, "--test-x", "x.npy", "--test-y", "none"), 2),

@@ -112,6 +112,7 @@ class Whole:
 # ---- SIGKILL -----------------------------------------------------------------------
 
 
+@pytest.mark.fault("CKP-02")
 @pytest.mark.parametrize("course", COURSES)
 def test_killed_anywhere_and_resumed_it_ends_in_the_same_bits(course: str) -> None:
     both, rng = both_of(course), random.Random(course)
@@ -178,6 +179,7 @@ WRAP(fclose, (void *a), (a))
 """
 
 
+@pytest.mark.fault("CKP-01")
 @pytest.mark.parametrize("how", ["kill", "fail"])
 def test_a_fault_at_every_call_to_the_disk_leaves_a_checkpoint(how: str) -> None:
     both = both_of("plain", epochs=2)
@@ -272,6 +274,7 @@ def test_the_data_have_one_digest(capsys: Any) -> None:
 # ---- Damage ------------------------------------------------------------------------
 
 
+@pytest.mark.fault("CKP-05", "CKP-06", "CKP-07")
 def test_damage_is_never_loaded() -> None:
     """Cut off anywhere and with any bit flipped, it is refused or .prev is taken."""
     both = both_of("plain", SANITIZED, epochs=3)
@@ -301,6 +304,7 @@ def test_damage_is_never_loaded() -> None:
     assert pathlib.Path(f"{FILE}.prev").read_bytes() == previous
 
 
+@pytest.mark.fault("CKP-10", "CKP-11")
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_checkpoint_that_nobody_wrote_is_refused(name: str) -> None:
     change, message = CHANGES[name]
@@ -312,6 +316,7 @@ def test_a_checkpoint_that_nobody_wrote_is_refused(name: str) -> None:
     assert message in found
 
 
+@pytest.mark.fault("CKP-09", "CKP-19")
 def test_other_files_are_not_resumed() -> None:
     both, other = both_of("plain"), both_of("plain", mini_batch_size=7)
     both.c(*SAVING, "--epochs", "1", "--quiet")
@@ -337,6 +342,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 LONGER = ("--epochs", "100000000", "--every", "1000000", "epochs")
 
 
+@pytest.mark.fault("SIG-01", "SIG-02", "CKP-17")
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
 def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals) -> None:
     both = both_of("nadam")
@@ -426,6 +432,7 @@ def test_every_so_many(every: Any, expected: Any) -> None:
     assert places(pathlib.Path(f"{FILE}.prev")) == expected
 
 
+@pytest.mark.fault("CKP-13")
 def test_complete_is_said_and_nothing_is_trained() -> None:
     both = both_of("plain")
     both.c(*SAVING, "--quiet")
@@ -439,6 +446,7 @@ def test_complete_is_said_and_nothing_is_trained() -> None:
     assert FILE.read_bytes() == checkpoint
 
 
+@pytest.mark.fault("NUM-01")
 def test_divergence_leaves_the_last_good_checkpoint() -> None:
     both = both_of("plain", regularization={"l2": 1e5})
     out, err = both.c(*SAVING, "--every", "1", "steps", "--quiet", code=1)

@@ -186,6 +186,7 @@ def check_run(
     return False
 
 
+@pytest.mark.fault("GRD-08")
 @pytest.mark.parametrize("build", BUILDS)
 def test_random_specs(build: str) -> None:
     counts: Counter[str] = Counter()

@@ -26,6 +26,7 @@ def test_nothing_is_found_where_nothing_is_planted(spec: str) -> None:
     assert list(findings(library(SPECS[spec]), SPECS[spec])) == []
 
 
+@pytest.mark.fault("GRD-04")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault_is_found(fault: Fault) -> None:
     fields = SPECS[fault.spec]

@@ -43,7 +43,7 @@ void ask_dropout(size_t m, size_t neurons, double p, uint64_t seed, uint64_t epo
 }
 void ask_split(size_t n, size_t held_out, uint64_t seed, const uint32_t *classes,
         uint32_t *rows, uint64_t *s) {
-    split(n, held_out, seed, classes, rows, s);
+    split(n, held_out, seed, 0, classes, rows, s);
 }
 void ask_order(size_t n, uint64_t seed, uint64_t epoch, uint32_t *order, uint64_t *s) {
     order_of_epoch(n, seed, epoch, order, s);

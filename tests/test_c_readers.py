@@ -204,16 +204,16 @@ def test_idx_of_sizes_that_overflow(files: Files) -> None:
 def test_files_of_another_kind(files: Files) -> None:
     archive = io.BytesIO()
     np.savez(archive, x=ROWS)
-    assert "save each of its arrays by numpy.save" in said(files, archive.getvalue())
+    assert "is an .npz; give it by --data or --test" in said(files, archive.getvalue())
     assert "unpack it by gunzip" in said(files, gzip.compress(npy(ROWS)))
     assert said(files, b"") == "data: the file is empty"
     for data in (b"h", b"hello", b"\x93NUMP", b"{}"):
-        assert "corrupt file, or none of .npy and IDX" in said(files, data)
+        assert "corrupt file, or none of .npz, .npy, .csv and" in said(files, data)
     (files.folder / "T.CSV").write_bytes(b"a,b\n1,2\n")
     (files.folder / "folder").mkdir()
     os.mkfifo(files.folder / "pipe")
     cases = {
-        "T.CSV": "CSV is not supported by this trainer; give .npy or IDX",
+        "T.CSV": "is a CSV; give it by --data or --test",
         "pipe": "is not a regular file",
         "folder": "is a folder, not a file",
         "none": "No such file or directory",

@@ -146,6 +146,7 @@ def refused(module: Any, data: bytes) -> str:
     return str(caught.value)
 
 
+@pytest.mark.fault("CKP-05")
 def test_cut_off_anywhere_it_is_refused() -> None:
     module, raw = small()
     for length in range(0, len(raw), 1 if LONG else 37):
@@ -156,6 +157,7 @@ def test_cut_off_anywhere_it_is_refused() -> None:
     refused(module, raw + b"\0")
 
 
+@pytest.mark.fault("CKP-06")
 def test_no_flipped_bit_passes() -> None:
     module, raw = small()
     rng = random.Random(5)
@@ -167,6 +169,7 @@ def test_no_flipped_bit_passes() -> None:
         refused(module, bytes(changed))
 
 
+@pytest.mark.fault("CKP-07")
 def test_a_tail_of_zeros_is_refused() -> None:
     module, raw = small()
     for kept in (0, 512, 1024, len(raw) - 1):
@@ -181,6 +184,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.fault("CKP-05", "CKP-06", "CKP-07")
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_one_falls_back_to_the_one_before(name: str, said: Any) -> None:
     module = module_for("stopping")

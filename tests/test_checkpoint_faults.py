@@ -122,6 +122,7 @@ def epochs_of(module: Any) -> int:
     return int(net.epoch)
 
 
+@pytest.mark.fault("CKP-01")
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("course", ["stopping", "plain"])
 def test_every_call_of_one_save(course: str, how: str) -> None:
@@ -153,6 +154,7 @@ def test_every_call_of_one_save(course: str, how: str) -> None:
     assert turn > 12
 
 
+@pytest.mark.fault("CKP-01")
 @pytest.mark.parametrize("how", HOW)
 def test_calls_of_a_whole_run(how: str) -> None:
     """Wherever a run meets the fault, resuming ends in the same bits."""
@@ -281,6 +283,7 @@ def traced(monkeypatch: pytest.MonkeyPatch, module: Any) -> list[tuple[str, ...]
     return calls
 
 
+@pytest.mark.fault("CKP-03")
 @pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="there is no /dev/fd")
 def test_power_may_fail_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three saves: after each call, in every state that a disk may be in."""

@@ -77,6 +77,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.fault("CKP-09")
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_checkpoint_of_another_spec_says_what_differs(name: str, said: Any) -> None:
     changes, message = OTHERS[name]
@@ -91,6 +92,7 @@ def test_a_checkpoint_of_another_spec_says_what_differs(name: str, said: Any) ->
     assert FILE.read_bytes() == before
 
 
+@pytest.mark.fault("CKP-19")
 def test_a_weights_file_cannot_be_resumed_nor_a_checkpoint_be_weights(
     said: Any,
 ) -> None:
@@ -162,6 +164,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.fault("CKP-10", "CKP-11")
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_checkpoint_that_nobody_wrote_is_refused(name: str, said: Any) -> None:
     change, message = CHANGES[name]
@@ -185,6 +188,7 @@ def test_the_same_arrays_and_metadata_are_taken() -> None:
 # ---- The command line --------------------------------------------------------------
 
 
+@pytest.mark.fault("CKP-13")
 def test_complete_is_said_and_nothing_is_written(said: Any) -> None:
     module = module_for("plain")
     assert module.main([*SAVING, "--quiet"]) == 0
@@ -204,6 +208,7 @@ def test_complete_is_said_and_nothing_is_written(said: Any) -> None:
     assert WEIGHTS.read_bytes() == pathlib.Path("kept").read_bytes()
 
 
+@pytest.mark.fault("CKP-13")
 def test_epochs_are_those_of_the_whole_run(said: Any) -> None:
     module = module_for("nadam")
     for total in (4, 6):
@@ -221,6 +226,7 @@ def test_epochs_are_those_of_the_whole_run(said: Any) -> None:
     assert module.Network.load(WEIGHTS).epoch == 6
 
 
+@pytest.mark.fault("DAT-14")
 def test_other_data_are_refused_unless_that_is_asked_for(said: Any) -> None:
     module = module_for("stopping")
     assert module.main([*SAVING, *QUIET]) == 0
@@ -241,6 +247,7 @@ def test_other_data_are_refused_unless_that_is_asked_for(said: Any) -> None:
     assert "warning" not in said(module, *RESUMING, "--epochs", "5")
 
 
+@pytest.mark.fault("DAT-15")
 def test_the_same_data_in_another_file_are_the_same() -> None:
     module = module_for("plain")
     assert module.main([*SAVING, *QUIET]) == 0
@@ -264,6 +271,7 @@ def test_large_data_are_read_in_part(monkeypatch: Any) -> None:
     assert os.stat("large").st_blocks * 512 < 1 << 20
 
 
+@pytest.mark.fault("CKP-15")
 def test_another_environment_is_said(said: Any, monkeypatch: Any) -> None:
     module = module_for("plain")
     assert module.main([*SAVING, *QUIET]) == 0
@@ -319,6 +327,7 @@ def test_wrong_command_lines(words: str, message: str, said: Any) -> None:
     assert {name: os.stat(name).st_mtime_ns for name in os.listdir()} == before
 
 
+@pytest.mark.fault("CKP-18")
 def test_a_checkpoint_through_a_link(said: Any) -> None:
     """The link stays one, and what is written for a moment lies beside the file."""
     os.mkdir("there")

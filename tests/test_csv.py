@@ -66,6 +66,7 @@ FORMS: dict[str, tuple[bytes, str]] = {
     "a line end in quotes": (lines(*X.T, named(), header='a,b,"c\n1",tree'), "tree"),
     "no end": (lines(*X.T, Y, header="a,b,c,y").rstrip(), "y"),
     "empty lines at the end": (lines(*X.T, named()) + b"\n\r\n", "4"),
+    "a name as zip archives begin": (lines(*X.T, Y, header="PK_1,b,c,y"), "y"),
     "names of digits": (lines(*X.T, Y, header="1,2,3,y"), "y"),
 }
 
@@ -258,26 +259,7 @@ def test_a_table_of_predictions_replaces_no_other_file(run: Program) -> None:
     run("predict", "--data", "trees.csv", "-o", "p.csv", "--probabilities")
 
 
-# ---- A share of the data as the test set -----------------------------------------------
-
-
-def test_a_test_set_of_a_fraction(run: Program) -> None:
-    """Each class gives its share, and training is that on the rest."""
-    x, y = inputs(40), np.arange(40) % 4
-    np.savez("d.npz", x=x, y=y)
-    module, epochs = run.module, ("--epochs", "2")
-    *_, line, _ = run("train", "--data", "d.npz", "--test-fraction", "0.2", *epochs)
-    net = net_of(run)
-    drawn = module.words(40, net.seed, 4, step=1)
-    rows, test = module.split(drawn, 8, y)
-    assert np.bincount(y[test]).tolist() == [2, 2, 2, 2]
-    other = module.Network()
-    other.train(x[rows], y[rows], epochs=2)
-    assert bytes_of(other) == bytes_of(net)
-    right = int(np.sum(net.predict(x[test]) == y[test]))
-    assert line.startswith(f"Epoch 2: {right} / 8  cost")
-    # not the rows that a validation set of that share would have
-    assert test.tolist() != module.split(module.words(40, 0, 4), 8, y)[1].tolist()
+# ---- What is refused ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ BARE: dict[str, tuple[bytes, str, str]] = {
     ),
     "column 0": (GOOD, "0", "--target '0' is no column"),
     "column 5": (GOOD, "5", "--target '5' is no column"),
+    "CR in a target": (GOOD, "a\rb", "--target: line 1: new-line character seen"),
     "a column twice": (GOOD, "tree,4", "--target tree,4: names a column twice"),
     "two columns": (GOOD, "c,tree", "has 2 columns of inputs, expected 3"),
     "two targets": (

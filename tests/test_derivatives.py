@@ -84,6 +84,7 @@ def test_derivatives(name: str, z: list[float]) -> None:
     assert near(run((Map("delta", derived),), z=z), prime)
 
 
+@pytest.mark.fault("NUM-05")
 @pytest.mark.parametrize("name", [k for k, e in ACTIVATIONS.items() if e.kinks])
 def test_kinks_are_where_the_entry_says(name: str) -> None:
     define = functools.partial(ACTIVATIONS[name].define, **ACTIVATIONS[name].defaults)

@@ -138,6 +138,7 @@ def layouts(array: Any, folder: pathlib.Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fault("DAT-15")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("scaling", ["none", "standardize", "min_max"])
 @pytest.mark.parametrize("kind", [np.float64, np.uint8])

@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from source_helpers import faults
+from source_helpers import displayed, faults
 
 from bpcompile.errors import (
     Place,
@@ -107,6 +107,14 @@ def test_a_blank_line_is_not_shown(text: str) -> None:
         ("xyz", None),
         ("", None),
         ("sigmoid" * 10, None),
+        ("cross", "cross_entropy"),
+        ("learning", "learning_rate"),
+        ("cross_bow", "cross_entropy"),
+        ("s", None),
+        ("learn", "learning_rate"),
+        # The beginning of two words.
+        ("si", None),
+        ("Sigmoid_x_function_", None),
     ],
 )
 def test_nearest(word: str, expected: str | None) -> None:
@@ -141,3 +149,33 @@ def test_nearest_of_a_huge_word_is_fast() -> None:
 )
 def test_quote(value: object, expected: str) -> None:
     assert quote(value) == expected
+
+
+@pytest.mark.parametrize(
+    "before", ["abc", "日本語", "e\u0301\u0323", "\t\t", "😀\ufe0f", "한"]
+)
+@pytest.mark.parametrize(
+    "word", ["bad", "日本", "e\u0301x", "한글", "\t", "\u0301\u0302"]
+)
+def test_carets_stand_under_the_characters_that_are_meant(
+    before: str, word: str
+) -> None:
+    text = f'"{before}": {word}, "語": 1'
+    place = Place("f", 1, 4 + len(before) + 1, text, len(word))
+    _, shown, carets = format_error(SpecError("", place, "c", "m")).split("\n")
+    columns = displayed(shown)
+    first, last = carets.index("^"), carets.rindex("^")
+    under = columns[first : last + 1]
+    expected = displayed(" " + word.replace("\t", " "))[1:]
+    # What only combines is meant together with the character before it.
+    assert under == (expected or [" " + word])
+
+
+def test_long_lines_of_wide_characters_are_cut_to_their_columns() -> None:
+    text = "語" * 200 + "bad" + "語" * 200
+    _, shown, carets = format_error(
+        SpecError("", Place("f", 1, 201, text, 3), "c", "m")
+    ).split("\n")
+    columns = displayed(shown)
+    assert len(columns) <= 104
+    assert "".join(columns[carets.index("^") : carets.rindex("^") + 1]) == "bad"

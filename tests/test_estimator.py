@@ -242,6 +242,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "NaN": ([0, 1, 2, 0, np.nan, 1], "y is nan at row 4, not finite"),
     "mixed": (np.array([0, "a"] * 3, object), "y has labels that cannot be sorted"),
     "too short": ([0, 1, 2], "y has shape (3,), expected labels (6,)"),
+    "bytes": ([b"a", b"b"] * 3, "y has labels of type bytes_, expected whole numbers"),
+    "complex": ([1j, 2] * 3, "y has labels of type complex128, expected whole"),
 }
 
 
@@ -272,6 +274,105 @@ def test_score_refuses_a_shape_that_would_only_be_stretched(kind: str) -> None:
             net.score(x, np.zeros((5, 1)))
     else:
         net.score(x, labels(kind, 5))
+
+
+# ---- What is saved -----------------------------------------------------------------
+
+KEPT = [COLOURS, COLOURS.astype(object), [-5, 10, 700], [1.0, 2.0, 3.0], COLOURS[:2]]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("names", KEPT, ids=str)
+def test_a_saved_network_gives_the_labels_back(
+    names: Any, target: str, tmp_path: Path
+) -> None:
+    """In weights files and checkpoints; train goes on by numbers, and keeps them."""
+    spec = spec_of(layers=[4, 8, SOFTMAX], cost="log_likelihood", hyperparameters=HYPER)
+    module = module_of(spec, target)
+    x, y = clouds()
+    named = np.asarray(names)[y % len(names)]
+    net = module.Network(epochs=10).fit(x, named)
+    net.save(tmp_path / "w")
+    net.save_checkpoint(tmp_path / "c")
+    again = module.Network.load(tmp_path / "w")
+    for found in (again, module.Network.load_checkpoint(tmp_path / "c")):
+        assert found.predict(x).tolist() == net.predict(x).tolist()
+        assert found.score(x, named) == net.score(x, named)
+        assert found.predict_proba(x).tobytes() == net.predict_proba(x).tobytes()
+        assert found.accuracy(x, y % len(names)) == net.accuracy(x, y % len(names))
+        check_is_fitted(found)
+    again.train(x, y % len(names), epochs=1)
+    again.save(tmp_path / "w")
+    assert set(module.Network.load(tmp_path / "w").predict(x)) <= set(named)
+
+
+@pytest.mark.parametrize("kind", ["one", "one_tanh"])
+def test_a_saved_network_of_one_output_too(kind: str, tmp_path: Path) -> None:
+    module = built(kind, "numpy")
+    x = inputs(20)
+    sides = np.where(x[:, 0] > 0, "right", "left")
+    net = module.Network(epochs=50).fit(x, sides)
+    net.save(tmp_path / "w")
+    assert set(net.predict(x)) == {"left", "right"}
+    assert (module.Network.load(tmp_path / "w").predict(x) == net.predict(x)).all()
+
+
+def test_the_program_knows_the_labels_as_names_of_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As if they had come from a CSV; what it counts and saves are numbers."""
+    monkeypatch.chdir(tmp_path)
+    module = three()
+    x, y = clouds()
+    net = module.Network(epochs=10).fit(x, COLOURS[y])
+    net.save("w")
+    rows = [[*map(str, row), name] for row, name in zip(x, COLOURS[y], strict=True)]
+    Path("d.csv").write_text("\n".join(map(",".join, rows)))
+    data = ["--data", "d.csv", "--target", "5", "--weights-in", "w"]
+    assert module.main(["evaluate", *data]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"accuracy {net.score(x, COLOURS[y]):.4f} ")
+    assert "\nclass  precision" in said and "\n blue " in said
+    for name in ("p.csv", "p.npy"):
+        assert module.main(["predict", *data, "-o", name]) == 0
+    assert Path("p.csv").read_text().split()[1:] == net.predict(x).tolist()
+    assert np.load("p.npy").tolist() == net.feedforward(x).argmax(axis=1).tolist()
+
+
+def test_labels_of_outputs_leave_the_file_as_train_writes_it(tmp_path: Path) -> None:
+    module = three()
+    x, y = clouds()
+    module.Network(epochs=2).fit(x, y).save(tmp_path / "fitted")
+    trained = module.Network()
+    trained.train(x, y, epochs=2)
+    trained.save(tmp_path / "trained")
+    same = [(tmp_path / name).read_bytes() for name in ("fitted", "trained")]
+    assert same[0] == same[1]
+
+
+NO_LABELS = {
+    "a number": ("3", "corrupt metadata"),
+    "no JSON": ("[", "corrupt metadata"),
+    "null": ("null", "corrupt metadata"),
+    "mixed": ('[1, "a"]', "corrupt metadata"),
+    "lists": ("[[1], [2]]", "corrupt metadata"),
+    "NaN": ("[1, NaN]", "neither texts nor numbers"),
+    "one": ("[1]", "not 2 to 3 different ones, sorted"),
+    "four": ("[1, 2, 3, 4]", "not 2 to 3 different ones, sorted"),
+    "twice": ('["a", "a"]', "not 2 to 3 different ones, sorted"),
+    "unsorted": ('["b", "a"]', "not 2 to 3 different ones, sorted"),
+}
+
+
+@pytest.mark.parametrize("case", NO_LABELS)
+def test_labels_that_nobody_saved_are_refused(case: str, tmp_path: Path) -> None:
+    text, message = NO_LABELS[case]
+    module, path = three(), tmp_path / "w"
+    module.Network().fit(*clouds()).save(path)
+    arrays, metadata = module.read_safetensors(path)
+    module.write_safetensors(path, arrays, {**metadata, "labels": text})
+    with pytest.raises(module.InputError, match=message):
+        module.Network.load(path)
 
 
 def test_settings_are_those_of_the_next_fit() -> None:

@@ -89,6 +89,7 @@ def test_nothing_is_found_where_nothing_is_planted(spec: str, target: str) -> No
     assert list(findings(imported(text), SPECS[spec])) == []
 
 
+@pytest.mark.fault("GRD-04")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault_is_found(fault: Fault, target: str) -> None:

@@ -151,6 +151,7 @@ def act(folder: Path, **inputs: str) -> CompletedProcess[str]:
     runner = {
         "RUNNER_TEMP": str(folder.parent / "runner"),
         "GITHUB_ACTION_PATH": str(ROOT),
+        "GITHUB_WORKSPACE": str(folder),
         **{"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"},
     }
     path = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
@@ -189,7 +190,7 @@ def test_action_passes_what_is_in_step_and_stops_what_is_not(
     assert (done.returncode, done.stderr) == (0, "")
     Path("net.json").write_text(SPEC.replace("4", "5"))
     done = act(folder, working_directory="sub")
-    said = "bpcompile: net.py: is stale\n"
+    said = "::error file=sub/net.py::net.py: is stale\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
     done = act(
         folder, args='build "; touch hacked; echo $(touch hacked) `touch hacked`'

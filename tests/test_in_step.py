@@ -258,8 +258,9 @@ TARGETS = "one of: c, numpy, numpy-textbook"
          f"2:12: error[wrong-value]: {IN}/0: pyproject.toml: input and output are the "
          "same file"),
         (f"outputs = [{{{LINE}, set = ['cost=\"quad\"', \"layers[1].siz=3\"]}}]",
-         "2:64: error[unknown-value]: /cost is \"quad\"; one of: "),
-        ("outputs = [}", "2:12: error[syntax]: invalid value"),
+         "2:64: error[unknown-value]: /cost is \"quad\"; "
+         'did you mean "quadratic"? (one of: '),
+        ("outputs = [}", "2:12: error[syntax]: expected a value, got \"}\""),
     ],
     ids=range(19),
 )  # fmt: skip

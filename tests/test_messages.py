@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from source_helpers import displayed
 
 from bpcompile import meant
 from bpcompile.cli import main
+from bpcompile.errors import printable
 from bpcompile.operators import (
     ACTIVATIONS,
     COSTS,
@@ -26,9 +28,21 @@ from bpcompile.operators import (
 FOLDER = Path(__file__).parent / "messages"
 SPECS = sorted(p.name for p in FOLDER.iterdir() if p.suffix in (".json", ".toml"))
 BLANK = {"json_binary.json", "json_empty.json", "toml_empty.toml"}
+ENCODINGS = {
+    "json_utf16.json": "utf-16",
+    "json_utf16_big_without_bom.json": "utf-16-be",
+    "json_utf32.json": "utf-32",
+}
 HEAD = re.compile(
     r"(?P<file>\S+):(?P<line>\d+):(?P<column>\d+): error\[(?P<code>.+?)\]"
 )
+
+
+def text_of(spec: str) -> str:
+    """The text of a wrong spec as messages show it."""
+    data = (FOLDER / spec).read_bytes()
+    encoding = ENCODINGS.get(spec, "utf-8-sig")
+    return data.decode(encoding, "backslashreplace")
 
 
 def said(
@@ -75,13 +89,12 @@ def test_message_has_the_contracts_form(
         source, carets = excerpt
         assert re.fullmatch(r" {4} *\^+", carets), carets
         # The carets stand under the place, unless the line had to be cut.
-        text = (FOLDER / spec).read_bytes().decode("utf-8")
-        line = re.split(r"\r\n?|\n", text)[places[-1][0] - 1]
-        if "..." not in source:
-            under = source[carets.index("^") : carets.index("^") + carets.count("^")]
-            assert line[places[-1][1] - 1 :].startswith(
-                under.replace("\\u202e", "\u202e")
-            )
+        line = re.split(r"\r\n?|\n", text_of(spec))[places[-1][0] - 1]
+        if not re.search(r"^ {4}\.\.\.|\.\.\.$", source):
+            columns = displayed(source)
+            under = "".join(columns[carets.index("^") : carets.rindex("^") + 1])
+            meant = printable(line[places[-1][1] - 1 :].replace("\t", " "))
+            assert "".join(displayed(meant)).startswith(under)
         assert all(part.isprintable() for part in (head, source, carets))
     assert places == sorted(places)
 
@@ -114,6 +127,11 @@ def test_every_code_of_the_checks_has_an_example() -> None:
     }
     assert found >= {
         "conflict",
+        "duplicate-key",
+        "encoding",
+        "formula",
+        "syntax",
+        "too-large",
         "missing-key",
         "out-of-range",
         "unknown-key",
@@ -125,5 +143,5 @@ def test_every_code_of_the_checks_has_an_example() -> None:
 
 def test_no_expected_text_is_left_over() -> None:
     stems = {Path(spec).stem for spec in SPECS}
-    assert len(stems) == len(SPECS) >= 40
+    assert len(stems) == len(SPECS) >= 120
     assert {path.stem for path in FOLDER.glob("*.stderr")} == stems

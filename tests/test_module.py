@@ -177,6 +177,7 @@ def test_a_regression_predicts_its_outputs(kind: str, target: str) -> None:
 # ---- One step ----------------------------------------------------------------------
 
 
+@pytest.mark.fault("GRD-03")
 @every
 def test_a_step_is_the_book_s(kind: str, target: str) -> None:
     net, x, y = network(kind, target), inputs(), labels(kind)
@@ -196,6 +197,7 @@ def test_a_step_is_the_book_s(kind: str, target: str) -> None:
 AT_THE_KINK = (0.0, -0.0, 5e-324, -5e-324, 2.3e-308, 1e-300)
 
 
+@pytest.mark.fault("NUM-05")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("bias", AT_THE_KINK)
 def test_relu_at_its_kink_is_the_reference_s(bias: float, target: str) -> None:

@@ -76,6 +76,7 @@ print(sorted(new - set(sys.stdlib_module_names)))
     assert os.listdir(folder) == ["generated.py"]
 
 
+@pytest.mark.fault("NUM-09")
 @both_targets
 def test_the_same_bits_however_python_is_run(folder: pathlib.Path) -> None:
     expected = in_folder(folder, "-c", USE)
@@ -89,6 +90,7 @@ def test_the_same_bits_however_python_is_run(folder: pathlib.Path) -> None:
     assert in_folder(folder, "-c", strict) == expected
 
 
+@pytest.mark.fault("NUM-09")
 @pytest.mark.parametrize("target", TARGETS)
 def test_checks_are_no_assertions(target: str) -> None:
     """They would vanish under -O."""
@@ -124,6 +126,7 @@ def test_a_library_is_the_mathematics_alone(kind: str, target: str) -> None:
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.fault("NUM-03")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("size", [40.0, 750.0, 1e4])
 def test_saturated_outputs_have_a_finite_cost(size: float, target: str) -> None:

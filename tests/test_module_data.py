@@ -80,6 +80,7 @@ WRONG_X: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.fault("DAT-03", "DAT-05")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", WRONG_X)
 def test_wrong_inputs(name: str, target: str) -> None:
@@ -102,6 +103,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.fault("DAT-03")
 @every
 def test_targets_of_another_shape(kind: str, target: str) -> None:
     rows, outputs = rows_of(kind, labels(kind)), OUTPUTS.get(kind, 2)
@@ -117,6 +119,7 @@ def test_targets_of_another_shape(kind: str, target: str) -> None:
         refused_everywhere(kind, target, X, y, message)
 
 
+@pytest.mark.fault("DAT-05")
 @every
 def test_targets_that_are_no_finite_numbers(kind: str, target: str) -> None:
     y = labels(kind)
@@ -137,6 +140,7 @@ def test_targets_that_are_no_finite_numbers(kind: str, target: str) -> None:
         refused_everywhere(kind, target, X, values, message)
 
 
+@pytest.mark.fault("DAT-06")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("label", [-1, 1.5, 9])
 @pytest.mark.parametrize("kind", ["classes", "sides", "tanh_classes"])
@@ -149,6 +153,7 @@ def test_labels_out_of_range(kind: str, label: float, target: str) -> None:
     refused_everywhere(kind, target, X, at_the_end, f"y is {largest + 1} at row 5")
 
 
+@pytest.mark.fault("DAT-07")
 @pytest.mark.parametrize("target", TARGETS)
 def test_values_that_the_cost_has_no_meaning_for(target: str) -> None:
     unit, both = "expected within 0 to 1", [[1.0, 0.0, 0.0, 0.0]] * N
@@ -295,6 +300,7 @@ def test_fitted_scaling(kind: str, target: str, tmp_path: Any) -> None:
     assert bytes_of(late) == bytes_of(net)
 
 
+@pytest.mark.fault("DAT-10")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e30, 255])
 @pytest.mark.parametrize("kind", SCALED)

@@ -115,6 +115,7 @@ def test_five_and_five_epochs_are_ten(kind: str, target: str, tmp_path: Any) -> 
         assert half.epoch == 10
 
 
+@pytest.mark.fault("NUM-08")
 @every
 def test_no_epochs_and_no_gradient_change_nothing(kind: str, target: str) -> None:
     spec = spec_for(kind, hyperparameters={"learning_rate": 0.3})

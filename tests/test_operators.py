@@ -109,6 +109,7 @@ def test_intervals(name: str) -> None:
             assert all(inside(value, interval) for value in exact), column
 
 
+@pytest.mark.fault("NUM-03")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("size", [1e300, 1e308])
@@ -124,6 +125,7 @@ def test_the_largest_numbers_there_are(name: str, size: float, target: str) -> N
 # ---- Costs -------------------------------------------------------------------------
 
 
+@pytest.mark.fault("NUM-04")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
@@ -132,6 +134,7 @@ def test_emitted_costs(pair: tuple[str, str], kind: Any, target: str) -> None:
     judge(cost_row(pair, kind, target))
 
 
+@pytest.mark.fault("NUM-04")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
@@ -140,6 +143,7 @@ def test_emitted_output_errors(pair: tuple[str, str], kind: Any, target: str) ->
     judge(error_row(pair, kind, target))
 
 
+@pytest.mark.fault("NUM-03")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("size", [-1e308, -1e300, 1e300, 1e308])
 @pytest.mark.parametrize("pair", FUSED, ids="-".join)

@@ -136,6 +136,7 @@ def test_float32_stays_float32(kind: str, target: str) -> None:
     assert apart(net.parameters, exact.parameters) <= 8 * 0.05
 
 
+@pytest.mark.fault("NUM-08")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_a_gradient_of_nothing_moves_nothing(kind: str, target: str) -> None:

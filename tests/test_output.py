@@ -392,6 +392,7 @@ def test_failing_write_leaves_the_old_file_and_nothing_else(
     assert names(tmp_path) == ["net.py"]
 
 
+@pytest.mark.fault("SIG-06")
 def test_interrupted_write_leaves_no_temporary_file(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from bpcompile.errors import SpecErrors, format_error
 from bpcompile.source import Document
 from bpcompile.source.override import override
 from bpcompile.source.scanner import read_json
+from bpcompile.validate import validate
 
 
 def after(*assignments: str) -> Document:
@@ -151,6 +152,16 @@ def test_set_refused_with_place_and_words(assignment: str, expected: str) -> Non
     (error,) = caught.value.errors
     assert format_error(error).split("\n")[0] == f"--set:1:{expected}"
     assert error.place.text == assignment
+
+
+def test_what_a_string_was_short_for_is_placed_in_the_assignment() -> None:
+    document = override(read_json(SPEC, "s.json"), "cost.kind.x=1")
+    with pytest.raises(SpecErrors) as caught:
+        validate(document)
+    error = next(e for e in caught.value.errors if e.path.startswith("/cost"))
+    assert format_error(error).split(";")[0] == (
+        "--set:1:6: error[wrong-type]: /cost/kind is an object, expected a string"
+    )
 
 
 def test_set_on_a_spec_that_is_no_object() -> None:

@@ -103,6 +103,7 @@ def test_the_weights_before_are_kept_as_prev(run: Program) -> None:
     assert (kept.read_bytes(), run.weights.read_bytes()) == (first, second)
 
 
+@pytest.mark.fault("NUM-01")
 def test_a_run_that_diverges_saves_nothing(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

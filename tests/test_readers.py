@@ -107,6 +107,7 @@ def test_npz(compressed: bool, files: Files) -> None:
     assert same(files.read_npz(both, module.TEST)["x_test"], -ROWS)
 
 
+@pytest.mark.fault("DAT-13")
 @pytest.mark.parametrize("compressed", [False, True])
 def test_npz_damaged_is_refused_or_the_same(compressed: bool, files: Files) -> None:
     raw = npz(compressed, x=X, y=Y)
@@ -125,6 +126,7 @@ def test_npz_damaged_is_refused_or_the_same(compressed: bool, files: Files) -> N
     assert refused > 100
 
 
+@pytest.mark.fault("DAT-02", "DAT-11")
 def test_npz_that_lacks_something(files: Files) -> None:
     assert files.refused(npz(a=X, b=Y), True) == (
         "has arrays [a, b], needs x_train, y_train or x, y"
@@ -242,6 +244,7 @@ def test_idx_labels_and_odd_headers(files: Files) -> None:
 # ---- Other files -------------------------------------------------------------------
 
 
+@pytest.mark.fault("DAT-01")
 def test_files_of_another_kind(files: Files, tmp_path: pathlib.Path) -> None:
     assert "the file is empty" in files.refused(b"")
     assert "the file is empty" in files.refused(b"", archive=True)
@@ -263,6 +266,7 @@ def test_files_of_another_kind(files: Files, tmp_path: pathlib.Path) -> None:
         assert str(caught.value).startswith(f"{tmp_path / name}: ")
 
 
+@pytest.mark.fault("DAT-11")
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_is_ever_unpickled(target: str) -> None:
     """Arguments of that name in the module's syntax tree, wherever they stand."""

@@ -16,7 +16,7 @@ from html_pages import HOSTILE, Page, assert_self_contained
 from run_logs import end, epoch, evaluation, start, warning, written
 
 from bpcompile.cli import main
-from bpcompile.errors import UserError
+from bpcompile.errors import SpecErrors, UserError
 from bpcompile.reporting.log import read_log
 from bpcompile.reporting.page import page
 from bpcompile.reporting.several import page_of_several
@@ -65,6 +65,9 @@ def page_or_message(path: Path) -> bool:
     """Whether there is a page; else there was one message with the file's name."""
     try:
         run = read_log(str(path))
+    except SpecErrors as errors:
+        assert all(error.place.file == str(path) for error in errors.errors)
+        return False
     except UserError as error:
         assert "\n" not in str(error)
         assert path.name in str(error)

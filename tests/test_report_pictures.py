@@ -198,6 +198,7 @@ DATA: dict[str, Any] = {
     "is one array, needs an .npz with x, y": lambda path: np.save(
         path.open("wb"), np.eye(25)
     ),
+    "is no .npz file with x, y, which": lambda path: path.write_text("a,b\n1,2\n"),
     "has arrays [a], needs x, y": lambda path: npz(path, a=np.eye(25)),
     "x has shape (25, 25), y (3,): they need rows": lambda path: npz(
         path, x=np.eye(25), y=np.arange(3)

@@ -72,6 +72,7 @@ def clean() -> None:
 # ---- SIGKILL -----------------------------------------------------------------------
 
 
+@pytest.mark.fault("CKP-02")
 @pytest.mark.parametrize(("course", "target"), BOTH)
 def test_killed_anywhere_and_resumed_it_ends_in_the_same_bits(
     course: str, target: str
@@ -98,6 +99,7 @@ def test_killed_anywhere_and_resumed_it_ends_in_the_same_bits(
     ]
 
 
+@pytest.mark.fault("CKP-14")
 @pytest.mark.parametrize(("course", "target"), BOTH)
 def test_resumed_from_every_step(course: str, target: str) -> None:
     """Stopped after each step of an epoch with its turn of a best one and a wait."""
@@ -141,6 +143,7 @@ def begun(module: Any, *words: str) -> Child:
     return child
 
 
+@pytest.mark.fault("SIG-01", "SIG-02")
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
 def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals) -> None:
     module = module_for("nadam")
@@ -162,6 +165,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals) -> None:
     assert WEIGHTS.read_bytes() == weights
 
 
+@pytest.mark.fault("SIG-01", "SIG-02")
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda n: n.name)
 def test_without_a_checkpoint_nothing_is_saved(number: signal.Signals) -> None:
     child = begun(module_for("plain"), *TRAIN, "--epochs", "100000")
@@ -172,6 +176,7 @@ def test_without_a_checkpoint_nothing_is_saved(number: signal.Signals) -> None:
     assert not WEIGHTS.exists()
 
 
+@pytest.mark.fault("SIG-03")
 def test_more_signals_wait_for_the_save() -> None:
     """A save that takes half a second; nothing is torn, nothing hangs."""
     module = module_for("plain")
@@ -201,6 +206,7 @@ def test_more_signals_wait_for_the_save() -> None:
     assert not [name for name in os.listdir() if name.endswith((".tmp", ".lock"))]
 
 
+@pytest.mark.fault("SIG-05")
 def test_a_stop_and_an_alarm_change_no_numbers() -> None:
     module = module_for("stopping")
     whole = Whole(module)
@@ -246,6 +252,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 # ---- The lock ----------------------------------------------------------------------
 
 
+@pytest.mark.fault("CKP-17")
 def test_two_runs_cannot_have_one_checkpoint() -> None:
     module = module_for("plain")
     child = begun(module, *SAVING, *LONGER)
@@ -284,6 +291,7 @@ def test_what_a_killed_save_left_is_removed() -> None:
 # ---- Divergence --------------------------------------------------------------------
 
 
+@pytest.mark.fault("NUM-01")
 @pytest.mark.parametrize("every", EVERY, ids=["epochs", "1 step", "3 steps"])
 def test_divergence_names_the_step_and_the_last_good_checkpoint(every: Any) -> None:
     layers = [4, 3, {"size": 2, "activation": "identity"}]

@@ -135,6 +135,7 @@ def report(counts: Counter[str], what: str) -> None:
     assert counts["left out"] <= LEFT_OUT * runs
 
 
+@pytest.mark.fault("GRD-06")
 def test_fifty_steps_of_every_kind() -> None:
     """Every one with others, in turn: not the product of all, which would take hours."""
     counts: Counter[str] = Counter()
@@ -167,6 +168,7 @@ def with_initializer(spec: NetworkSpec, initializer: dict[str, Any]) -> NetworkS
     return spec_of(**fields)
 
 
+@pytest.mark.fault("GRD-06")
 def test_fifty_steps_of_random_specs() -> None:
     counts: Counter[str] = Counter()
 
@@ -231,6 +233,7 @@ def test_update_mini_batch_is_a_step_of_the_reference(
         assert apart(net.parameters, parameters) <= EXACT
 
 
+@pytest.mark.fault("DAT-09")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("size", [1, 4, 11, 12, 100])
 def test_last_mini_batch_short_or_the_only_one(size: int, target: str) -> None:
@@ -241,6 +244,7 @@ def test_last_mini_batch_short_or_the_only_one(size: int, target: str) -> None:
     assert apart(net.parameters, expected.parameters) <= EXACT
 
 
+@pytest.mark.fault("DAT-09")
 @pytest.mark.parametrize("target", TARGETS)
 def test_mini_batch_larger_than_the_data_is_all_of_it(target: str) -> None:
     large, whole = (small(("sigmoid", "cross_entropy"), m) for m in (100, 11))

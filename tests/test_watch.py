@@ -108,7 +108,7 @@ def test_watching_a_spec(watch: Callable[..., Watching]) -> None:
 def test_watching_a_configuration_and_a_target(watch: Callable[..., Watching]) -> None:
     templates = Path("mine")
     templates.mkdir()
-    for path in (ROOT / "templates" / "numpy").iterdir():
+    for path in (ROOT / "templates" / "numpy").glob("*.*"):
         (templates / path.name).write_text(path.read_text("utf-8"), "utf-8")
     outputs = '[tool.bpcompile]\noutputs = [{spec = "net.json", output = "net.py"%s}]\n'
     Path("pyproject.toml").write_text(outputs % "")

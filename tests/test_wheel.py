@@ -76,7 +76,7 @@ def test_wheel_holds_the_package_and_the_templates(tmp_path: Path) -> None:
     templates = {
         f"bpcompile/{path.relative_to(ROOT)}"
         for path in (ROOT / "templates").rglob("*")
-        if path.is_file()
+        if path.is_file() and path.parent.name != "__pycache__"
     }
     starts = {str(p.relative_to(ROOT)) for p in ROOT.glob("bpcompile/starts/*.json")}
     pages = {

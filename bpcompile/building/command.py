@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpcompile.building.jobs import STREAM, Job, compiled, write
-from bpcompile.errors import UserError, printable
+from bpcompile.errors import UserError
 from bpcompile.output import Existing, difference, examine, how_made
-from bpcompile.streams import complain, result
+from bpcompile.streams import result
 
 if TYPE_CHECKING:
     import argparse
@@ -25,10 +25,10 @@ def run(options: argparse.Namespace) -> int:
     if options.watch:
         from bpcompile.building.watching import watch
 
-        watch(lambda: jobs_of(options), configurations(options), options.force)
-    texts = compiled(jobs_of(options))
+        watch(lambda: jobs_of(options), configurations(options), options)
+    texts = compiled(jobs_of(options), options.messages)
     if options.check or options.diff:
-        stale = [_compared(path, text, options.diff) for path, text in texts.items()]
+        stale = [_compared(path, text, options) for path, text in texts.items()]
         return int(any(stale))
     if STREAM in texts:
         result(texts[STREAM])
@@ -81,13 +81,13 @@ def _refuse_streams(options: argparse.Namespace) -> None:
         raise UserError("--watch needs files: a SPEC and -o FILE")
 
 
-def _compared(path: str, text: str, show: bool) -> bool:
+def _compared(path: str, text: str, options: argparse.Namespace) -> bool:
     """Whether a file is stale; says so, or how, on the way."""
     found = examine(Path(path))
-    if show:
+    if options.diff:
         result(difference(Path(path), text))
     elif found.text != text:
-        complain(f"bpcompile: {printable(path)}: {_stands(found, text)}")
+        options.messages.say(_stands(found, text), file=path)
     return found.text != text
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bpcompile.api import load_spec_with_warnings
 from bpcompile.errors import SpecError, SpecErrors, UserError, printable
 from bpcompile.lower import lower
+from bpcompile.messages import Messages
 from bpcompile.output import write_outputs
 from bpcompile.plan import Plan
+from bpcompile.records import dataclass
 from bpcompile.render import Renderer, SourceFile
 from bpcompile.source import Document, pointer
 from bpcompile.spec import NetworkSpec
-from bpcompile.streams import complain
 from bpcompile.target import (
     Target,
     default_target_name,
@@ -27,7 +28,6 @@ from bpcompile.target import (
 )
 
 STREAM = "-"
-GENERATED = "<generated>"
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Job:
     origin: Origin | None = None
 
 
-def compiled(jobs: Sequence[Job]) -> dict[str, str]:
-    """The text of every file by its path; warnings about specs go to stderr.
+def compiled(jobs: Sequence[Job], messages: Messages) -> dict[str, str]:
+    """The text of every file by its path; warnings about specs are said.
 
     Raises SpecErrors with the mistakes of all specs, UserError where something else
     is wrong. What a configuration asks for in vain is a mistake at its place there.
     """
-    compiler = _Compiler()
-    inputs = {file for job in jobs for file in files_of(job)}
+    compiler = _Compiler(messages)
+    inputs = {_identity(file) for job in jobs for file in files_of(job)}
     texts: dict[str, str] = {}
     owners: dict[str, str] = {}
     mistakes: list[SpecError] = []
@@ -109,11 +109,10 @@ def write(texts: Mapping[str, str], force: bool) -> list[Path]:
     return write_outputs({Path(path): text for path, text in texts.items()}, force)
 
 
-def loaded(path: str, overrides: Iterable[str]) -> NetworkSpec:
-    """A spec, with a word on stderr where there is something to know of it."""
+def loaded(path: str, overrides: Iterable[str], messages: Messages) -> NetworkSpec:
+    """A spec; what there is to know of it is said."""
     spec, warnings = load_spec_with_warnings(path, overrides)
-    for warning in warnings:
-        complain(warning)
+    messages.found(warnings)
     return spec
 
 
@@ -121,25 +120,29 @@ def target_of(name: str | None, output: str) -> Target:
     """The target of that name, or else for that output."""
     if name is not None:
         return load_target(name)
-    suffix = "" if output.endswith("/") else "." + output.rpartition(".")[2]
+    suffix = _suffix(output)
     return load_target(target_name_of_suffix(suffix) or default_target_name())
+
+
+def _suffix(output: str) -> str:
+    return "" if output.endswith("/") else "." + output.rpartition(".")[2]
 
 
 class _Compiler:
     """Compiles job after job; what several have in common is read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self._plans: dict[tuple[str, tuple[str, ...]], Plan] = {}
+        self._targets: dict[tuple[str | None, str], Target] = {}
         self._renderers: dict[str, Renderer] = {}
 
     def files(self, job: Job) -> dict[str, str]:
         """The text of each file by its path, the module's first."""
-        target = target_of(job.target, job.output)
+        target = self._target(job)
         plan = self._plan(job)
         with _own_templates(job, target):
             module, *beside = _rendered(self._renderer(target), plan, job)
-            if target.runs == "import":
-                compile(module.text, GENERATED, "exec")
         path = _path(job, plan, module.suffix)
         if target.runs == "import":
             _refuse_hiding(path, module.text)
@@ -148,6 +151,12 @@ class _Compiler:
         stem = path.removesuffix(module.suffix)
         others = {stem + file.suffix: file.text for file in beside}
         return {path: module.text, **others}
+
+    def _target(self, job: Job) -> Target:
+        key = (job.target, _suffix(job.output))
+        if key not in self._targets:
+            self._targets[key] = target_of(job.target, job.output)
+        return self._targets[key]
 
     def _renderer(self, target: Target) -> Renderer:
         key = str(target.folders[0])
@@ -158,7 +167,7 @@ class _Compiler:
     def _plan(self, job: Job) -> Plan:
         key = (job.spec, job.overrides)
         if key not in self._plans:
-            self._plans[key] = lower(loaded(*key))
+            self._plans[key] = lower(loaded(*key, self._messages))
         return self._plans[key]
 
 
@@ -210,18 +219,28 @@ def _refuse_taken(path: str, owners: dict[str, str]) -> None:
     owners[found] = path
 
 
-def _refuse_same_file(path: str, inputs: Iterable[str]) -> None:
-    for file in inputs:
-        if path == STREAM or not (os.path.exists(file) and os.path.exists(path)):
-            continue
-        if os.path.samefile(file, path):
-            raise UserError(f"{printable(path)}: input and output are the same file")
+def _refuse_same_file(path: str, inputs: Container[object]) -> None:
+    if path != STREAM and _identity(path) in inputs:
+        raise UserError(f"{printable(path)}: input and output are the same file")
+
+
+def _identity(path: str) -> object:
+    """Equal for all names of one file; what does not exist is equal to nothing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return object()
+    return found.st_dev, found.st_ino
 
 
 def _refuse_hiding(path: str, text: str) -> None:
     """A module must not stand in the way of what it imports itself."""
     stem = Path(path).stem
-    if re.search(rf"^ *(?:import|from) {re.escape(stem)}\b", text, re.MULTILINE):
+    # Looked for first, because the expression is tried at every line.
+    named = f"import {stem}" in text or f"from {stem}" in text
+    if named and re.search(
+        rf"^ *(?:import|from) {re.escape(stem)}\b", text, re.MULTILINE
+    ):
         raise UserError(
             f"{printable(path)}: would be taken for the module {stem} that it "
             "imports; choose another name"

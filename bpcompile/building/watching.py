@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from bpcompile.building.jobs import Job, compiled, files_of, folders_of, write
 from bpcompile.cli import failed
 from bpcompile.errors import printable
-from bpcompile.streams import complain
+from bpcompile.messages import NOTE, Messages
+
+if TYPE_CHECKING:
+    import argparse
 
 #: Seconds between two looks, and until a file counts as written to its end.
 INTERVAL, SETTLED = 0.25, 0.05
@@ -39,7 +42,9 @@ _Found: TypeAlias = Mapping[str, _File]
 
 
 def watch(
-    find: Callable[[], tuple[Job, ...]], configurations: Iterable[str], force: bool
+    find: Callable[[], tuple[Job, ...]],
+    configurations: Iterable[str],
+    options: argparse.Namespace,
 ) -> NoReturn:
     """Build what `find` says, at once and after every change, until interrupted.
 
@@ -47,7 +52,8 @@ def watch(
     `find` then finds something else), or an output. A mistake is shown, and nothing is
     written until it is mended.
     """
-    complain("bpcompile: watching, Ctrl-C ends it")
+    messages: Messages = options.messages
+    messages.say("watching, Ctrl-C ends it", NOTE)
     jobs: tuple[Job, ...] = ()
     outputs: set[str] = set()
     found: _Found = {}
@@ -60,13 +66,13 @@ def watch(
             jobs = find()
             read |= _inputs(jobs)
             found = {**_look(read, found), **found}
-            texts = compiled(jobs)
+            texts = compiled(jobs, messages)
             outputs = set(texts)
-            written = write(texts, force)
+            written = write(texts, options.force)
         except Exception as failure:
-            failed(failure)
+            failed(failure, messages)
         else:
-            _say(changed, [str(path) for path in written])
+            _say(changed, [str(path) for path in written], messages)
         found = {**_look(outputs, {}), **found}
         folders = {folder for job in jobs for folder in folders_of(job)}
         changed, found = _wait(read | outputs, folders, found)
@@ -78,7 +84,9 @@ def _inputs(jobs: Iterable[Job]) -> set[str]:
 
 
 def _inside(folders: Iterable[Path]) -> set[str]:
-    return {str(p) for folder in folders for p in folder.rglob("*") if p.is_file()}
+    files = (p for folder in folders for p in folder.rglob("*") if p.is_file())
+    # Compiling itself writes the bytecode of templates.
+    return {str(path) for path in files if path.parent.name != "__pycache__"}
 
 
 def _wait(
@@ -126,13 +134,13 @@ def _file(path: str, before: _File | None) -> _File | None:
         return None
 
 
-def _say(changed: list[str], written: list[str]) -> None:
+def _say(changed: list[str], written: list[str], messages: Messages) -> None:
     """One line; none when the first round finds all as it should be."""
     done = f"wrote {_listed(written)}" if written else "nothing to write"
     if changed:
-        complain(f"bpcompile: {_listed(changed)} changed: {done}")
+        messages.say(f"{_listed(changed)} changed: {done}", NOTE)
     elif written:
-        complain(f"bpcompile: {done}")
+        messages.say(done, NOTE)
 
 
 def _listed(paths: list[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from bpcompile.compare.difference import LEVELS, Difference
 from bpcompile.documents import format_of, refuse_unknown, write_document
 from bpcompile.errors import UserError, quote
 from bpcompile.options import add_format, add_output, add_overrides
-from bpcompile.streams import result
+from bpcompile.streams import result, wants_colour
 
 SAME, DIFFERENT = 0, 1
 FORMATS: Mapping[str, Callable[[Difference], str]] = {
@@ -104,15 +103,9 @@ def _write(
 ) -> None:
     to_stdout = options.output == "-"
     if to_stdout and options.format == TEXT:
-        result(found.text(colour=_wants_colour()))
+        result(found.text(colour=wants_colour(sys.stdout)))
     elif to_stdout:
         result(FORMATS[options.format](found))
     else:
         text = FORMATS[options.format](found)
         write_document(text, options.output, inputs, _OURS, options.force)
-
-
-def _wants_colour() -> bool:
-    """On a terminal that knows colours, unless the user wants none (no-color.org)."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return not plain and sys.stdout is not None and sys.stdout.isatty()

@@ -15,7 +15,7 @@ from bpcompile.errors import UserError, printable
 from bpcompile.functions import Function
 from bpcompile.lower import lower
 from bpcompile.operators.entry import Activation
-from bpcompile.output import examine
+from bpcompile.output import begins_as_ours, examine
 from bpcompile.plan import Block, Plan
 from bpcompile.render import Renderer
 from bpcompile.spec import NetworkSpec
@@ -115,6 +115,9 @@ class Generated:
 def generated(given: Given) -> Generated | None:
     """The file, if it is one of ours by its header."""
     if not isinstance(given, str | Path) or not os.path.isfile(given):
+        return None
+    # A spec is not read here: it may be of any size.
+    if not begins_as_ours(Path(given)):
         return None
     found = examine(Path(given))
     if found.text is None or found.foreign:

@@ -13,7 +13,7 @@ from bpcompile.explaining.explanation import Explanation, explain
 from bpcompile.options import add_format, add_output, add_overrides
 from bpcompile.picture import dot, mermaid, svg
 from bpcompile.spec import NetworkSpec
-from bpcompile.streams import complain, result
+from bpcompile.streams import result
 
 TEXT = "text"
 FORMATS: Mapping[str, Callable[[Explanation], str]] = {
@@ -79,8 +79,7 @@ def run(options: argparse.Namespace) -> int:
     options.equation = _one("--equation", options.equation)
     _refuse_wrong(options)
     spec, warnings = load_spec_with_warnings(options.spec, options.overrides)
-    for warning in warnings:
-        complain(warning)
+    options.messages.found(warnings)
     if options.format in PICTURES:
         text = PICTURES[options.format](spec)
     else:

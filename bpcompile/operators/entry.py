@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from bpcompile.expr import Expr, Number, Var
+from bpcompile.records import dataclass
 
 
 @dataclass(frozen=True)

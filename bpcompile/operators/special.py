@@ -6,10 +6,10 @@ A module that uses one defines it as a function of its name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from bpcompile.expr import Const, Expr, Var, abs_, exp, min_, sign, where
 from bpcompile.operators.entry import Body, Map
+from bpcompile.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from bpcompile.expr import Const, Expr, Number
 from bpcompile.operators.entry import Body, Entry
+from bpcompile.records import dataclass
 
 NORMAL_DRAWS, UNIFORM_DRAWS = "normal", "uniform"
 

@@ -27,7 +27,9 @@ from bpcompile.reporting.run import (
     Warned,
 )
 from bpcompile.source.files import file_bytes, standard_input
+from bpcompile.source.scanner import read_json
 from bpcompile.spec import NetworkSpec
+from bpcompile.validate import validate
 
 FORMAT = 1
 #: 1,000 epochs of 1,000 layers are 80 MiB.
@@ -146,7 +148,7 @@ def read_log(path: str) -> Run:
 
     A last line that is cut off is left out, and `Run.cut` says so; events that this
     version does not know are passed over. Raises UserError, with file and line, where
-    it is no such log, or a later line is damaged.
+    it is no such log, or a later line is damaged; SpecErrors where its spec is wrong.
     """
     file = "<stdin>" if path == "-" else printable(path)
     data = standard_input(MOST_BYTES) if path == "-" else file_bytes(path, MOST_BYTES)
@@ -164,11 +166,11 @@ def read_log(path: str) -> Run:
             if number == len(lines) and spec:
                 cut = True
                 break
-            reason = f"damaged, not a JSON object: {error}"
+            reason = f"damaged, not a JSON object: {_reason(error)}"
             raise _refused(file, number, reason) from None
         line = _Line(file, number, held)
         if spec is None:
-            spec = _spec(line)
+            spec = _spec(line, text)
         _EVENTS.get(line.text("event"), _nothing)(line, told)
     if spec is None:
         raise UserError(f"{file}: is empty: a log begins when train does")
@@ -191,6 +193,13 @@ def _object(text: bytes) -> dict[str, Any]:
     return held
 
 
+def _reason(error: Exception) -> str:
+    # json counts lines too, in a text that is one.
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg[:1].lower()}{error.msg[1:]} at column {error.colno}"
+    return str(error)
+
+
 def _refuse_other_formats(file: str, path: str, first: bytes) -> None:
     """What is plainly something else: a log as a table has no spec, no layers."""
     begins = first.lstrip()[:1]
@@ -201,20 +210,25 @@ def _refuse_other_formats(file: str, path: str, first: bytes) -> None:
         )
 
 
-def _spec(line: _Line) -> NetworkSpec:
-    """The spec in the first line, which says what all the others are about."""
+def _spec(line: _Line, text: bytes) -> NetworkSpec:
+    """The spec in the first line, which says what all the others are about.
+
+    Raises SpecErrors where it is wrong.
+    """
     if line.text("event") != "start":
         raise line.refused("not the log of a run: its first line is no start event")
     found = line.held.get("format")
     if found != FORMAT:
         raise line.refused(f"format {quote(found)}, this version reads {FORMAT}")
+    if "spec" not in line.held:
+        raise line.refused("it has no spec")
     try:
         # From JSON, in which a list may stand for a tuple.
-        return NetworkSpec.model_validate_json(json.dumps(line.held.get("spec")))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = "/".join(map(str, ("/spec", *first["loc"])))
-        raise line.refused(f"{where} is wrong: {first['msg']}") from None
+        return NetworkSpec.model_validate_json(json.dumps(line.held["spec"]))
+    except ValidationError:
+        pass
+    # Read again, with the place of everything in it.
+    return validate(read_json(text, line.file).within(("spec",)))
 
 
 # ---- Events ------------------------------------------------------------------------

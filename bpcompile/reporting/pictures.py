@@ -37,6 +37,7 @@ SHADES = 33
 #: From below zero over zero to above it; and from the least value to the largest.
 _WEIGHTS = between(((28, 80, 160), (255, 255, 255), (176, 42, 28)), SHADES)
 _VALUES = between(((255, 255, 255), (16, 20, 26)), SHADES)
+_ARCHIVE, _NUMPY_FILE = b"PK", b"\x93NUMPY"
 _PAIRS = (("x_test", "y_test"), ("x", "y"), ("x_train", "y_train"))
 
 
@@ -167,7 +168,8 @@ def _mistakes(
     x, y, name = _examples(data)
     y = _coded(run, y, data)
     try:
-        predicted = np.asarray(net.predict(x))
+        # of weights that fit() saved, predict would give its labels
+        predicted = np.asarray(getattr(net, "_numbers", net.predict)(x))
         wrong = _wrong(run, predicted, y)
         costs = [
             (float(net.cost(x[i : i + 1], y[i : i + 1])), int(i))
@@ -207,6 +209,12 @@ def _examples(path: str) -> tuple[Any, Any, str]:
     """
     shown_path = printable(path)
     try:
+        with open(path, "rb") as file:
+            start = file.read(len(_NUMPY_FILE))
+        if start and not start.startswith((_ARCHIVE, _NUMPY_FILE)):
+            # np.load would take it for a pickle
+            needed = "is no .npz file with x, y, which pictures of mistakes are made of"
+            raise UserError(f"{shown_path}: {needed}")
         held = np.load(path, allow_pickle=False)
         if isinstance(held, np.ndarray):
             raise UserError(f"{shown_path}: is one array, needs an .npz with x, y")

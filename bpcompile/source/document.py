@@ -6,12 +6,13 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from itertools import chain
 from typing import Any, NoReturn, TypeAlias
 
-from bpcompile.errors import Place, SpecError, SpecErrors
+from bpcompile.errors import MAX_QUOTED, Place, SpecError, SpecErrors
+from bpcompile.records import dataclass
 
 MAX_BYTES = 8 * 2**20
 MAX_DEPTH = 64
@@ -27,6 +28,7 @@ _CHARACTER = re.compile(
     r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[0-9A-Fa-f]{4}|\\u[0-9A-Fa-f]{4}"
     r"|\\U[0-9A-Fa-f]{8}|\\?."
 )
+_NUMBER = re.compile(r"-?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # The first bytes of a file: a byte order mark, or which of the bytes are not zero,
 # which tells because a spec begins with an ASCII character.
@@ -103,6 +105,20 @@ class Document:
     marks: Mapping[Path, Mark]
     key_marks: Mapping[Path, Mark]
 
+    def within(self, path: Path) -> Document:
+        """What stands at a path, as a document of its own with the places it has here.
+
+        Raises KeyError or IndexError where nothing does.
+        """
+        value: Any = self.value
+        for step in path:
+            value = value[step]
+        marks, key_marks = (
+            {at[len(path) :]: m for at, m in of.items() if at[: len(path)] == path}
+            for of in (self.marks, self.key_marks)
+        )
+        return Document(value, self.file, marks, key_marks)
+
     def place(self, path: Path, key: bool = False) -> Place:
         """The place of a value (or of its key), or else that of its nearest ancestor
         which has one."""
@@ -111,6 +127,15 @@ class Document:
             path = path[:-1]
         text, start, end = marks[path]
         return text.place(start, end)
+
+    def written(self, path: Path) -> str:
+        """The literal of the number at a path, which may round to another one; "" where
+        no JSON number stands there by itself."""
+        if path not in self.marks:
+            return ""
+        text, start, end = self.marks[path]
+        literal = text.text[start : min(end, start + MAX_QUOTED)]
+        return literal if _NUMBER.fullmatch(literal) else ""
 
     def place_within(self, path: Path, start: int, end: int) -> Place:
         """The place of the characters from `start` up to `end` of the string at a

@@ -52,7 +52,8 @@ def override(document: Document, assignment: str) -> Document:
         node = _entered(node, path[:depth], step, source.place(*mark[1:]))
         nodes.append(node)
         node = node.get(step, _MISSING) if isinstance(node, dict) else node[step]
-        if node is _MISSING:
+        # Unmarked too is what a string was short for.
+        if node is _MISSING or path[: depth + 1] not in document.marks:
             scanner.marks.setdefault(path[: depth + 1], mark)
         if isinstance(step, str):
             scanner.key_marks[path[: depth + 1]] = mark

@@ -7,10 +7,11 @@ surrogates, keeps no places, and its messages do not say how to mend the text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 from bpcompile.errors import SpecError, SpecErrors, printable, quote
+from bpcompile.records import dataclass
 from bpcompile.source.document import (
     MAX_DEPTH,
     MAX_VALUES,
@@ -23,13 +24,17 @@ from bpcompile.source.document import (
     pointer,
     refuse,
 )
+from bpcompile.source.languages import another_language
 from bpcompile.source.literals import (
+    BACKSLASH,
     CONSTANTS,
     CONTROL,
     NUMBER,
+    comma_advice,
     control_message,
     number,
     number_advice,
+    sign_advice,
     word_advice,
 )
 
@@ -40,12 +45,6 @@ _UNICODE = re.compile(
 )
 _WORD = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 _NUMBER_LIKE = re.compile(r"[-+.\w]+", re.ASCII)
-
-# Comments and headers of tables, then a key with its "=".
-_TOML = re.compile(
-    r"(?:#.*+\s*+|\[\[?[\w. -]++\]\]?\s*+|\s++)*+([\w.-]++)[ \t]*+=(?!=)"
-)
-_TOML_ADVICE = "this is TOML, not JSON", "TOML is read from files that end in .toml"
 
 _ESCAPES = dict(zip('"\\/ntbfr', '"\\/\n\t\b\f\r', strict=True))
 
@@ -58,9 +57,10 @@ def read_json(data: bytes | str, file: str) -> Document:
     try:
         value = scanner.read()
     except SpecErrors:
-        toml = _TOML.match(source.text)
-        if toml:
-            refuse(source.place(*toml.span(1)), "syntax", *_TOML_ADVICE)
+        language = another_language(source.text)
+        if language:
+            span, message, hint = language
+            refuse(source.place(*span), "syntax", message, hint)
         raise
     return Document(value, file, scanner.marks, scanner.key_marks)
 
@@ -92,7 +92,11 @@ class Scanner:
         if after < len(text):
             self.refuse_comment(after, ())
             kind = {"{": "object", "[": "array"}.get(text[start], "value")
-            self.fail(after, after + 1, (), f"extra text after the {kind}")
+            message, hint = (
+                f"extra text after the {kind}",
+                comma_advice(text, after + 1),
+            )
+            self.fail(after, after + 1, (), message, hint)
         if self.duplicates:
             raise SpecErrors(self.duplicates)
         return value
@@ -133,7 +137,8 @@ class Scanner:
         word = _WORD.match(self.source.text, at)
         if word:
             self.fail(*word.span(), path, *word_advice(word[0], expected))
-        self.fail(at, at + 1, path, f"expected {expected}, got {self.shown(at)}")
+        message = f"expected {expected}, got {self.shown(at)}"
+        self.fail(at, at + 1, path, message, sign_advice(self.source.text[at]))
 
     def refuse_comment(self, at: int, path: Path) -> None:
         text = self.source.text
@@ -204,6 +209,9 @@ class Scanner:
         """A key; the offset is that of its value."""
         text = self.source.text
         if text[at] != '"':
+            if hint := comma_advice(text, at):
+                message = f"expected a key in double quotes, got {self.shown(at)}"
+                self.fail(at, at + 1, path, message, hint)
             self.fail_at(at, path, "a key in double quotes")
         key, end = self.string(at, path, key=True)
         inner = (*path, key)
@@ -219,7 +227,8 @@ class Scanner:
         if text[at] != ":":
             self.refuse_comment(at, inner)
             message = f'missing ":" after the key {quote(key)}'
-            self.fail(at, at + 1, inner, message)
+            hint = 'write ":" instead of "="' if text[at] == "=" else ""
+            self.fail(at, at + 1, inner, message, hint)
         return key, self.inner(at + 1, inner, opened)
 
     def separator(self, end: int, path: Path, opened: int, closing: str) -> int:
@@ -238,7 +247,7 @@ class Scanner:
         if text[at] in '"{[-.' or text[at].isalnum():
             self.fail(at, at + 1, path, 'missing "," before this')
         message = f'expected "," or "{closing}", got {self.shown(at)}'
-        hint = f"opened at {self.source.where(opened)}"
+        hint = sign_advice(text[at]) or f"opened at {self.source.where(opened)}"
         self.fail(at, at + 1, path, message, hint)
 
     def constant(self, at: int, path: Path) -> tuple[bool | None, int]:
@@ -287,15 +296,14 @@ class Scanner:
             return chr(code), match.end()
         if letter not in ("", "u"):
             message = f"invalid escape \\{printable(letter)}"
-            hint = 'a backslash itself is written "\\\\"'
-            self.fail(at, at + 2, path, message, hint)
+            self.fail(at, at + 2, path, message, BACKSLASH)
         # The file may be cut off in the middle of the escape.
         if text.find('"', at + 2) < 0:
             self.fail_at_end(path, opened)
         if match:
             message = f"invalid Unicode: lone surrogate \\u{match[1]}"
             self.fail(at, match.end(), path, message, code="encoding")
-        self.fail(at, at + 2, path, "\\u needs four hexadecimal digits")
+        self.fail(at, at + 2, path, "\\u needs four hexadecimal digits", BACKSLASH)
 
     def fail_raw_control(self, at: int, opened: int, path: Path) -> NoReturn:
         character = self.source.text[at]
@@ -316,7 +324,8 @@ class Scanner:
         if match is None:
             if NUMBER.fullmatch(literal + "0"):
                 self.fail_if_cut_off(span[1], path)
-            self.fail(*span, path, *number_advice(literal))
+            before = self.source.text[max(0, at - 2) : at]
+            self.fail(*span, path, *number_advice(literal, before))
         value, code, message = number(literal, whole=not (match[1] or match[2]))
         if code:
             self.fail(*span, path, message, code=code)

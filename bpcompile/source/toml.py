@@ -19,15 +19,13 @@ from bpcompile.source.document import (
     refuse,
 )
 from bpcompile.source.literals import (
-    CONSTANTS,
     CONTROL,
     NOT_FINITE,
     control_message,
-    is_reserved,
     number,
-    short,
 )
 from bpcompile.source.toml_places import DOTTED, KEY, LINE, located, parts
+from bpcompile.source.toml_words import advice
 
 # Path, code and message of a value that a spec must not hold.
 _Fault: TypeAlias = tuple[Path, str, str]
@@ -43,7 +41,6 @@ _DEEP = re.compile(
     rf"(?<![A-Za-z0-9_-])(?:{KEY}[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}",
 )
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # How tomllib begins to say that a key or table stands there already.
 _TWICE = ("Cannot overwrite", "Cannot declare", "Duplicate inline", "Cannot redefine")
 _TOO_LONG = f"integer of more than {MAX_DIGITS} digits"
@@ -125,21 +122,8 @@ def _refuse_syntax(source: Text, veiled: str, message: str, offset: int) -> NoRe
         refuse(source.place(start, start + 1), "syntax", "this is JSON, not TOML", hint)
     if message.startswith(_TWICE):
         _refuse_twice(source, veiled, offset)
-    word = _WORD.match(text, offset)
-    if message == "Invalid value" and word:
-        refuse(source.place(*word.span()), "syntax", *_word_advice(word[0]))
-    message = message[:1].lower() + message[1:]
-    refuse(source.place(offset, offset + 1), "syntax", message)
-
-
-def _word_advice(word: str) -> tuple[str, str]:
-    shown, folded = short(word), word.lower()
-    if not is_reserved(word):
-        return f"expected a value, got {shown}", f'write "{shown}" in double quotes'
-    if folded in NOT_FINITE:
-        return f"{shown} is not allowed", "numbers must be finite"
-    hint = f"write {folded}" if CONSTANTS.get(folded) is not None else "leave it out"
-    return f"{shown} is not TOML", hint
+    span, message, hint = advice(message, source, veiled, offset)
+    refuse(source.place(*span), "syntax", message, hint)
 
 
 def _refuse_twice(source: Text, veiled: str, offset: int) -> NoReturn:
@@ -154,7 +138,30 @@ def _refuse_twice(source: Text, veiled: str, offset: int) -> NoReturn:
         span = nested[-1].span(1)
     name = ".".join(part for part, _ in parts(source.text, veiled, span))
     message = f"duplicate key {quote(name)}"
+    first = None if nested else _first(source, veiled, before)
+    if first is not None:
+        message += f", first at {source.where(first)}"
     refuse(source.place(*span), "duplicate-key", message)
+
+
+def _first(source: Text, veiled: str, before: list[re.Match[str]]) -> int | None:
+    """Where the key of the last of these statements stood before, if it is said there
+    in the same words and in the same table."""
+    firsts: dict[tuple[object, ...], int] = {}
+    table: tuple[object, ...] = ()
+    for line in before:
+        span = line.span(2 if line[1] else 3)
+        words = tuple(word for word, _ in parts(source.text, veiled, span))
+        if line[1] == "[[":
+            # Each is a table of its own.
+            table = (*words, line.start())
+            continue
+        said = words if line[1] else (*table, *words)
+        table = words if line[1] else table
+        if line is before[-1]:
+            return firsts.get(said)
+        firsts.setdefault(said, span[0])
+    return None
 
 
 def _converted(node: Any, path: Path, faults: list[_Fault]) -> Any:
