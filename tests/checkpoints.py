@@ -135,8 +135,7 @@ def history_of(path: pathlib.Path) -> list[dict[str, Any]]:
 
 def told(lines: list[str]) -> list[str]:
     """What a run printed, but for times and where it was resumed."""
-    # C prints no examples per second
-    taken = re.compile(r"  \d+\.\d\d s(?:  \d+ examples/s)?$")
+    taken = re.compile(r"  \d+\.\d\d s  \d+ examples/s$")
     timeless = [taken.sub("", line) for line in lines]
     return [line for line in timeless if not line.startswith(("resumed ", "already "))]
 

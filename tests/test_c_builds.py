@@ -50,6 +50,12 @@ TABLE = ("--data", "d.csv", "--target", "tree")
 #: All that the program does, and some of what it refuses.
 EVERYTHING: list[tuple[tuple[str, ...], int]] = [
     (("train", *TESTED), 0),
+    (("train", *TESTED, "--log", "run.jsonl", "--checkpoint", "c"), 0),
+    (("train", *TESTED, "--log", "run.jsonl", "--resume", "c"), 0),
+    (("train", *XY, "--log", "run.csv"), 0),
+    (("evaluate", *XY, "--log", "run.jsonl"), 0),
+    (("evaluate", *XY, "--log", "run.csv"), 2),
+    (("train", *XY, "--log", "x.npy"), 2),
     (("train", *XY, "--weights-in", f"{CLASSES}.safetensors"), 0),
     (("evaluate", *XY), 0),
     (("predict", "--x", "x9.npy", "-o", "p.npy"), 0),
@@ -147,6 +153,7 @@ def test_training_allocates_nothing_once_it_has_begun(here: pathlib.Path) -> Non
     for epochs in ("1", "2", "60"):
         # A file that is there already would be kept, which asks for some more.
         words = ("--epochs", epochs, "--weights-out", f"after_{epochs}")
+        words += ("--log", f"log_of_{epochs}.jsonl", "--no-warnings")
         ran(program, "train", *TESTED, *words, env={"LD_PRELOAD": str(counter)})
         counts.append(int(pathlib.Path("calls").read_text()))
     assert counts[0] > 0

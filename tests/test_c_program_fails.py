@@ -130,12 +130,11 @@ def test_help_is_numpys(command: str, both: Pair) -> None:
     with pytest.raises(SystemExit):
         both.module.main([command, "--help"])
     ours = both.capsys.readouterr().out
-    # What this program does not have yet.
-    lacking = ("--log", "--no-warnings")
-    options = [line.split("  ")[1] for line in ours.splitlines() if " -" in line[:3]]
-    assert [line.split("  ")[1] for line in out.splitlines() if " -" in line[:3]] == [
-        option for option in options if not option.startswith(lacking)
-    ]
+    options, expected = (
+        [line.split("  ")[1] for line in text.splitlines() if " -" in line[:3]]
+        for text in (out, ours)
+    )
+    assert options == expected
     assert all(len(line) < 80 for line in out.splitlines())
     assert both.c(command, "--x", "x.npy", "-h", "--nothing")[1] == out
 

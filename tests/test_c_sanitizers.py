@@ -45,9 +45,10 @@ def test_training_touches_nothing_but_its_own(
         words_of_test = ["--test-x", names[0], "--test-y", names[1]]
     else:
         words_of_test = []
-    ran(program, "train", *words, *words_of_test, cwd=tmp_path)
+    log = ("--log", "run.jsonl")
+    ran(program, "train", *words, *words_of_test, *log, cwd=tmp_path)
     ran(program, "train", *words, *words_of_test, "--quiet", cwd=tmp_path)
-    ran(program, "evaluate", *words, cwd=tmp_path)
+    ran(program, "evaluate", *words, *log, cwd=tmp_path)
     ran(program, "predict", "--x", "x.npy", "-o", "p.npy", cwd=tmp_path)
     if DOUBLE in build:
         ran(program, "gradcheck", *words, cwd=tmp_path)

@@ -360,12 +360,11 @@ def test_divergence_is_traced_to_its_layer_and_step(
 # ---- The line of progress ------------------------------------------------------------
 
 
-def on_terminal(code: str) -> bytes:
-    """What a Python program writes to a terminal."""
+def on_terminal(command: list[str], **options: Any) -> str:
+    """What a program writes to a terminal."""
     leader, follower = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=follower, stderr=follower, stdin=follower
-    ) as process:
+    streams = {"stdout": follower, "stderr": follower, "stdin": follower}
+    with subprocess.Popen(command, **streams, **options) as process:
         os.close(follower)
         written = b""
         while True:
@@ -378,7 +377,7 @@ def on_terminal(code: str) -> bytes:
                 break
         assert process.wait(60) == 0, written
     os.close(leader)
-    return written
+    return written.decode().replace("\r\n", "\n")
 
 
 # Time passes as the test says: a step takes 0.06 s, the third epoch's as good as none.
@@ -411,7 +410,7 @@ def test_progress_of_long_epochs_on_a_terminal(
     spec = spec_of(layers=[3, SOFTMAX], cost="log_likelihood", hyperparameters=hyper)
     pathlib.Path("model.py").write_text(text_of(spec, target), "utf-8")
     np.savez("data.npz", x=inputs(1000), y=np.arange(1000) % 3)
-    written = on_terminal(RUN).decode().replace("\r\n", "\n")
+    written = on_terminal([sys.executable, "-c", RUN])
     shown = re.findall(r"\rEpoch (\d): step (\d+) of 100, (\d+) s left", written)
     # 6 s an epoch: nothing in the first second, then no more than ten a second.
     for epoch in ("1", "2"):
