@@ -235,7 +235,6 @@ def parts_of(text: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.json")), ids=lambda p: p.stem)
 def test_sections_stand_in_the_order_of_numpys(path: pathlib.Path) -> None:
     spec = load_spec(path)
