@@ -179,3 +179,15 @@ def test_warnings_are_of_the_rows_that_are_trained_on(capsys: Captured) -> None:
         logs(two, *words)
         said = [e["kind"] for e in events("c.jsonl") if e["event"] == "warning"]
         assert ("labels" in said) == held_out
+
+
+def test_no_name_of_a_class_moves_the_cursor(capsys: Captured) -> None:
+    two = pair("classes", capsys, PLAIN)
+    names = ["up\x1b[2J", "\u202eback", "one", "two"]
+    for count in (3, 4):
+        cells = [names[k % count] for k in range(N)]
+        put(lines(*inputs(N).T, cells, header="a,b,c,u"))
+        words = ("train", *DATA, "--target", "u", "--epochs", "1")
+        told = two.lines(*words, code=0 if count == 4 else 2)
+        assert not any("\x1b" in line for line in (*told, two.numpy(*words)[2]))
+    assert told[0].endswith("classes one, two, 'up\\x1b[2J', '\\u202eback'")
