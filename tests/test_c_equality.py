@@ -48,7 +48,7 @@ FEW = 10
 BUILDS = {
     "plain": ("-O0",),
     "native": ("-O0", "-march=native"),
-    "portable": ("-O1", "-DBPC_PORTABLE"),
+    "portable": ("-O0", "-DBPC_PORTABLE"),
     "clang": ("-O0",),
 }
 DRAWN = EXAMPLES // 5

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from c_modules import DOUBLE, TARGET, compiled
 from c_program_runs import SANITIZED, ran
+from checkpoints import LONG
 from random_specs import data_for, validation_for
 from support import spec_of, text_of
 from test_c_style import FIELDS
@@ -28,7 +29,7 @@ def saved(folder: pathlib.Path, name: str, values: Any) -> str:
     return name
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", KINDS if LONG else KINDS[::3])
 def test_training_touches_nothing_but_its_own(
     name: str, tmp_path: pathlib.Path
 ) -> None:
