@@ -19,8 +19,6 @@ import numpy as np
 from modules import Array
 from support import module_of, spec_of
 
-#: Whether the long forms of tests run.
-LONG = bool(os.environ.get("BPCOMPILE_LONG"))
 FILE, WEIGHTS = pathlib.Path("c.ckpt"), pathlib.Path("w.safetensors")
 TRAIN = ("train", "--data", "data.npz", "--weights-out", str(WEIGHTS))
 SAVING = (*TRAIN, "--checkpoint", str(FILE))

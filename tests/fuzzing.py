@@ -10,13 +10,12 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from support import SPECS
+from support import LONG, SPECS
 
 from bpcompile.operators import (
     ACTIVATIONS,
@@ -28,7 +27,6 @@ from bpcompile.operators import (
     SCHEDULES,
 )
 
-LONG = "BPCOMPILE_LONG" in os.environ
 #: Into so many tests each set of mutants is divided, for as many processes.
 PARTS = 8
 

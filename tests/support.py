@@ -26,6 +26,8 @@ SHARED = ROOT.parent / "shared"
 #: Those whose modules a test can import.
 TARGETS = ("numpy", "numpy-textbook")
 EVERY_TARGET = tuple(target_names())
+#: Whether the long forms of tests run.
+LONG = bool(os.environ.get("BPCOMPILE_LONG"))
 
 _numbers = itertools.count()
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 from oracle import imported, library_text
-from support import spec_of
+from support import LONG, spec_of
 
 SIZES, M, STEPS = (160, 120, 100), 256, 10
-EPOCHS = 10 if os.environ.get("BPCOMPILE_LONG") else 2
+EPOCHS = 10 if LONG else 2
 #: Bytes of the smallest array that has an entry for every neuron and example of a layer.
 #: What NumPy itself needs to convert booleans is a buffer of 8,192 numbers, far less.
 LAYER = 100 * M * 4

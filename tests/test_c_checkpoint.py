@@ -22,7 +22,6 @@ from checkpoints import (
     FILE,
     HYPER,
     LAYERS,
-    LONG,
     SOFTMAX,
     WEIGHTS,
     history_of,
@@ -30,7 +29,7 @@ from checkpoints import (
     told,
     write_data,
 )
-from support import difference, module_of, spec_of, text_of
+from support import LONG, difference, module_of, spec_of, text_of
 from test_checkpoint_program import CHANGES, rewritten
 
 TRAIN = ("train", "--x", "x.npy", "--y", "y.npy", "--weights-out", str(WEIGHTS))

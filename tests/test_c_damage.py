@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import random
 import zipfile
 from collections.abc import Iterator
@@ -16,10 +15,9 @@ import numpy as np
 import pytest
 from c_files import Files
 from modules import inputs, labels, spec_for
+from support import LONG
 from test_csv import X, Y, lines, named
 from test_csv_fails import GOOD
-
-LONG = os.environ.get("BPCOMPILE_LONG") == "1"
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from c_modules import DOUBLE, TARGET, compiled
 from c_program_runs import SANITIZED, ran
-from checkpoints import LONG
 from random_specs import data_for, validation_for
-from support import spec_of, text_of
+from support import LONG, spec_of, text_of
 from test_c_style import FIELDS
 
 #: One for each kind of step, of state and of what is kept between epochs; those with odd

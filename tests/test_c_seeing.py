@@ -24,9 +24,8 @@ from c_program_runs import (
     run_binary,
     write_data,
 )
-from checkpoints import LONG
 from modules import LAYERS, inputs, labels, spec_for
-from support import bpcompile, spec_of, text_of
+from support import LONG, bpcompile, spec_of, text_of
 from test_seeing import HUGE, IDENTITY, on_terminal
 from test_warnings import BAD, GOOD, MENDED, SIGMOID, SOFTMAX, X, Y
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from c_files import PLAIN
 from c_program_runs import Pair, pair
-from checkpoints import LONG
 from modules import CLASSIFIERS, LAYERS, inputs, labels
-from support import bpcompile
+from support import LONG, bpcompile
 from test_c_seeing import Captured, events, folder, logs
 from test_csv import lines
 

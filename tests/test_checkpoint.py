@@ -14,7 +14,6 @@ import pytest
 from checkpoints import (
     COURSES,
     FILE,
-    LONG,
     QUIET,
     RESUMING,
     SAVING,
@@ -25,7 +24,7 @@ from checkpoints import (
     write_data,
 )
 from modules import bytes_of
-from support import TARGETS
+from support import LONG, TARGETS
 
 START = b'{"__metadata__":{"sha256":"'
 PREVIOUS = pathlib.Path(f"{FILE}.prev")

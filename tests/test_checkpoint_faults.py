@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from checkpoints import (
     FILE,
-    LONG,
     RESUMING,
     SAVING,
     WEIGHTS,
@@ -23,6 +22,7 @@ from checkpoints import (
     ran,
     write_data,
 )
+from support import LONG
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

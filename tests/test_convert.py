@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from inference import OTHERS, data_of, spec_named
 from modules import LAYERS
-from support import SPECS, bpcompile, module_of
+from support import LONG, SPECS, bpcompile, module_of
 
 from bpcompile.api import load_spec
 from bpcompile.cli import main
@@ -282,7 +282,7 @@ def test_npz_cut_off_or_with_a_bit_flipped_is_never_another_network(
     trained(load_spec(SPECS / "xor.json"))
     raw = converted("net.safetensors", "net.npz")
     saved = Path("net.safetensors").read_bytes()
-    every = 1 if os.environ.get("BPCOMPILE_LONG") else 97
+    every = 1 if LONG else 97
     for length in range(0, len(raw), every):
         Path("cut.npz").write_bytes(raw[:length])
         found = refused(capsys, "cut.npz", "cut.safetensors")

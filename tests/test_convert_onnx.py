@@ -19,7 +19,7 @@ from modules import LAYERS
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from random_specs import inputs_for, minimal, repeatable, specs
-from support import SPECS, difference, module_of, spec_of
+from support import LONG, SPECS, difference, module_of, spec_of
 
 from bpcompile import expr
 from bpcompile.api import load_spec
@@ -38,7 +38,6 @@ Captured = pytest.CaptureFixture[str]
 
 #: What the issue asks for; both round in the network's dtype.
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
-LONG = bool(os.environ.get("BPCOMPILE_LONG"))
 XOR = str(SPECS / "xor.json")
 
 

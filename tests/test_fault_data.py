@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import LONG
 from modules import N, built, inputs, labels
 from programs import Program
-from support import TARGETS, module_of, spec_of
+from support import LONG, TARGETS, module_of, spec_of
 
 X, Y = inputs(), labels("classes")
 NAN, INF = float("nan"), float("inf")

@@ -8,11 +8,10 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from checkpoints import LONG
 from modules import LAYERS, inputs, labels, spec_for
 from oracle import library
 from random_specs import PAIRS, data_for, spec_of_triple
-from support import TARGETS, bpcompile, difference, spec_of
+from support import LONG, TARGETS, bpcompile, difference, spec_of
 
 EPS = float(np.finfo(np.float64).eps)
 

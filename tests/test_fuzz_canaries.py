@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 import pytest
 from attacks import BASE, MORE_PADS, PADS, c_escapes, padded, python_escapes
 from html_pages import Page, assert_self_contained
-from support import EVERY_TARGET, TARGETS, renderer, run, spec_of
+from support import EVERY_TARGET, LONG, TARGETS, renderer, run, spec_of
 
 from bpcompile import cli, diff, explain
 from bpcompile.errors import UserError, printable
@@ -39,7 +39,6 @@ from bpcompile.words import Words
 
 Record: TypeAlias = Callable[..., None]
 
-LONG = bool(os.environ.get("BPCOMPILE_LONG"))
 #: The module, which `bpcompile.render` is not: that is its function.
 RENDER = importlib.import_module("bpcompile.render")
 STACK: dict[str, Any] = {"layers": [2, 3, 2], "cost": "quadratic"}

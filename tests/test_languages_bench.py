@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from support import LONG
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,7 +62,7 @@ def test_peers_take_the_step_of_the_generated_module(
 def test_peers_take_that_step_of_adam_and_of_one_output(
     bench: SimpleNamespace, name: str, layers: tuple[int, ...], tmp_path: Path
 ) -> None:
-    if not os.environ.get("BPCOMPILE_LONG"):
+    if not LONG:
         pytest.skip("starts every peer anew; BPCOMPILE_LONG=1 runs it")
     if importlib.util.find_spec(bench.peers.PEERS[name].module) is None:
         pytest.skip("the peers come with the extra: pip install 'bpcompile[bench]'")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from modules import ALL, CLASSIFIERS, bytes_of, inputs, labels, rows_of, spec_for
 from oracle import library
-from support import TARGETS, text_of
+from support import LONG, TARGETS, text_of
 
 from bpcompile.operators import SCALINGS
 
@@ -115,7 +115,6 @@ def test_what_no_number_can_hold_is_refused_before_training(
 
 # ---- Memory ----------------------------------------------------------------------------
 
-LONG = os.environ.get("BPCOMPILE_LONG") == "1"
 #: 20 GB, or 200 MB with a module that keeps less, to spare time.
 ROWS, WIDTH = (1_000_000 if LONG else 10_000), 5000
 #: Bytes of anonymous memory. NumPy and its libraries take 100 MB of it.

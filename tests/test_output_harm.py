@@ -13,14 +13,13 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from support import SPECS, bpcompile, run, spec_of, text_of
+from support import LONG, SPECS, bpcompile, run, spec_of, text_of
 
 from bpcompile.cli import main
 from bpcompile.errors import UserError
 from bpcompile.output import write_outputs
 
 fault = pytest.mark.fault
-LONG = "BPCOMPILE_LONG" in os.environ
 Captured = pytest.CaptureFixture[str]
 
 A = '{"layers": [2, 3, 1], "cost": "quadratic"}'

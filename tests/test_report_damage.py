@@ -6,7 +6,6 @@ BPCOMPILE_LONG=1 draws many more.
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from html_pages import HOSTILE, Page, assert_self_contained
 from run_logs import end, epoch, evaluation, start, warning, written
+from support import LONG
 
 from bpcompile.cli import main
 from bpcompile.errors import SpecErrors, UserError
@@ -21,7 +21,6 @@ from bpcompile.reporting.log import read_log
 from bpcompile.reporting.page import page
 from bpcompile.reporting.several import page_of_several
 
-LONG = os.environ.get("BPCOMPILE_LONG") == "1"
 DRAWN = 1000 if LONG else 60
 FLIPPED = 500 if LONG else 60
 

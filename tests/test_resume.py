@@ -15,7 +15,6 @@ import pytest
 from checkpoints import (
     COURSES,
     FILE,
-    LONG,
     RESUMING,
     SAVING,
     TRAIN,
@@ -29,7 +28,7 @@ from checkpoints import (
     told,
     write_data,
 )
-from support import TARGETS, module_of, spec_of
+from support import LONG, TARGETS, module_of, spec_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

@@ -19,14 +19,13 @@ from typing import Any, TypeAlias
 
 import pytest
 from source_helpers import SPEC, SUITE
-from support import ROOT, bpcompile, text_of
+from support import LONG, ROOT, bpcompile, text_of
 
 from bpcompile.api import load_spec
 from bpcompile.cli import main
 from bpcompile.spec import digest
 
 Check: TypeAlias = Callable[[str | bytes], str]
-LONG = os.environ.get("BPCOMPILE_LONG") == "1"
 BASE = {"layers": [3, 4, 2], "cost": "quadratic"}
 
 fault = pytest.mark.fault

@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from fuzzing import LONG
 from random_specs import HIDDEN, minimal, outputs_for
-from support import SPECS, TARGETS, spec_of, text_of
+from support import LONG, SPECS, TARGETS, spec_of, text_of
 
 from bpcompile import load_spec
 from bpcompile.operators import SCHEDULES

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 from typing import Any
 
 import numpy as np
 import pytest
-from support import SPECS, TARGETS, module_of, shared, spec_of
+from support import LONG, SPECS, TARGETS, module_of, shared, spec_of
 
 from bpcompile import load_spec
 from bpcompile.lower import lower
@@ -218,7 +217,6 @@ FAILING = {
     "ch3_hunt_no_hidden": "chance",
     "ch3_hunt_noise": "saturated",
 }
-LONG = bool(os.environ.get("BPCOMPILE_LONG"))
 BOOK = sorted(path.stem for path in (SPECS / "book").glob("*.json"))
 # What needs the 50,000 images of the book to begin to learn.
 SLOW = {"ch5_4_hidden", "ch5_speed_3_hidden", "ch5_speed_4_hidden"}
