@@ -1,0 +1,169 @@
+"""Optuna's plots of a study as pictures that stand in a page themselves."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization import matplotlib as drawn
+
+from bpcompile.tuning import study as studies
+from bpcompile.tuning.objective import Objective
+from bpcompile.tuning.table import in_words, short_names
+
+#: Inches, at 72 points each: a picture's, then what a parameter takes in it.
+WIDTH, HEIGHT, COLUMN, AXIS = 9.0, 4.0, 2.6, 1.6
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.grid": True,
+    "grid.color": "#d3dae2",
+    "axes.edgecolor": "#8795a3",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "white",
+    "figure.facecolor": "white",
+    # Paths, not texts: the same picture with every font there is.
+    "svg.fonttype": "path",
+    "svg.hashsalt": "bpcompile",
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture as the address that holds it; `says` is for those who cannot see it."""
+
+    title: str
+    url: str
+    says: str
+
+
+def plots(study: optuna.Study, objective: Objective) -> Iterator[Plot]:
+    """History, importances, parallel coordinates, slices and curves, as far as the
+    trials give any."""
+    named = _short(study)
+    complete = [t for t in named.trials if t.state == TrialState.COMPLETE]
+    several = len(complete) > 1
+    series = objective.series.replace("_", " ")
+    known = {name for trial in complete for name in trial.params}
+    if complete:
+        says = f"{series} of every trial, and the best so far"
+        yield _plot(
+            "History", says, lambda: drawn.plot_optimization_history(named, target_name=series)
+        )
+    if several and _varies(complete):
+        says = f"how much of the difference in {series} each value makes"
+        yield _plot(
+            "Importances",
+            says,
+            lambda: drawn.plot_param_importances(named, target_name=series),
+        )
+    if several and len(known) > 1:
+        says = "a line for each trial, through its values"
+        yield _plot(
+            "Parallel coordinates",
+            says,
+            lambda: drawn.plot_parallel_coordinate(named, target_name=series),
+            max(WIDTH, AXIS * len(known)),
+        )
+    if several:
+        says = f"{series} over every value that was tried"
+        yield _plot(
+            "Slices",
+            says,
+            lambda: drawn.plot_slice(named, target_name=series),
+            max(WIDTH, COLUMN * len(known)),
+        )
+    if any(trial.intermediate_values for trial in named.trials):
+        says = f"{series} after every epoch, of all trials, pruned ones too"
+        yield _plot("Curves", says, lambda: _curves(named, series))
+
+
+def _short(study: optuna.Study) -> optuna.Study:
+    """A copy in memory in which parameters have short names."""
+    trials = studies.current(study)
+    names = short_names(dict.fromkeys(name for t in trials for name in t.params))
+    copy = optuna.create_study(direction=study.direction)
+    for trial in trials:
+        if not trial.state.is_finished():
+            continue
+        copy.add_trial(_renamed(trial, names))
+    return copy
+
+
+def _renamed(trial: FrozenTrial, names: dict[str, str]) -> FrozenTrial:
+    params, distributions = {}, {}
+    for name, held in trial.distributions.items():
+        value = trial.params[name]
+        if isinstance(held, CategoricalDistribution):
+            words = [in_words(str(label)) for label in held.choices]
+            # Two choices must stay two.
+            if len(set(words)) == len(words):
+                value = words[held.choices.index(value)]
+                held = CategoricalDistribution(words)
+        params[names[name]], distributions[names[name]] = value, held
+    return optuna.create_trial(
+        state=trial.state,
+        value=trial.value,
+        params=params,
+        distributions=distributions,
+        intermediate_values=trial.intermediate_values,
+    )
+
+
+def _varies(trials: list[FrozenTrial]) -> bool:
+    """Whether there is a difference to explain."""
+    return len({trial.value for trial in trials}) > 1
+
+
+def _curves(study: optuna.Study, series: str) -> Any:
+    """Optuna's would have a legend with an entry for each trial."""
+    axes: Any = drawn.plot_intermediate_values(study)
+    if axes.get_legend():
+        axes.get_legend().remove()
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(series)
+    return axes
+
+
+def _plot(
+    title: str, says: str, draw: Callable[[], Any], width: float = WIDTH
+) -> Plot:
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with warnings.catch_warnings(), matplotlib.rc_context():
+        warnings.simplefilter("ignore")
+        draw()
+        # Optuna sets a style of its own for each of its plots.
+        figure = pyplot.gcf()
+        for axes in figure.axes:
+            _plain(axes)
+        figure.set_size_inches(width, HEIGHT)
+        figure.set_facecolor("white")
+        with matplotlib.rc_context(_STYLE):
+            figure.tight_layout()
+            held = io.BytesIO()
+            # Without its date the same study is the same page.
+            figure.savefig(held, format="svg", metadata={"Date": None})
+        pyplot.close("all")
+    text = base64.b64encode(held.getvalue()).decode("ascii")
+    return Plot(title, f"data:image/svg+xml;base64,{text}", says)
+
+
+def _plain(axes: Any) -> None:
+    """On white, without a title: the page has it above the picture."""
+    for side in ("left", "center", "right"):
+        axes.set_title("", loc=side)
+    axes.set_facecolor("white")
+    axes.grid(True, color=_STYLE["grid.color"])
+    axes.set_axisbelow(True)
