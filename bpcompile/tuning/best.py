@@ -42,9 +42,7 @@ class _Style:
         for key, held in _items(value):
             name = f"{json.dumps(key)}: " if isinstance(key, str) else ""
             room = len(inner) + len(name) + 1
-            parts.append(
-                inner + name + self.text(held, (*path, key), depth + 1, room)
-            )
+            parts.append(inner + name + self.text(held, (*path, key), depth + 1, room))
         first, last = "{}" if isinstance(value, dict) else "[]"
         lines = ",\n".join(parts)
         return f"{first}\n{lines}\n{margin}{last}"

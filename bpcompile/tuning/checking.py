@@ -66,16 +66,15 @@ def _mistakes_of_paths(file: SpaceFile) -> Iterator[SpecError]:
             message, hint = failure.errors[0].message, failure.errors[0].hint
             yield _of_key(file, text, "syntax", message, hint)
             continue
-        layer = path[1] if path[0] == "layers" and len(path) > 1 else 0
-        if path[0] == "layers" and (layer or len(path) == 1):
-            if file.space.hidden_layers is not None:
-                hint = f"say it in {HIDDEN}, or leave that out"
-                message = f"is said by {HIDDEN}, which writes all layers but the first"
-                yield _of_key(file, text, "conflict", message, hint)
+        written = path[0] == "layers" and path[1:2] != (0,)
+        if written and file.space.hidden_layers is not None:
+            hint = f"say it in {HIDDEN}, or leave that out"
+            message = f"{HIDDEN} writes all layers but the first"
+            yield _of_key(file, text, "conflict", message, hint)
         for other, name in known.items():
             shorter = min(len(path), len(other))
             if path[:shorter] == other[:shorter]:
-                message = f"is inside {name}, or the same" if name else ""
+                message = f"it is {name}, or one of the two stands in the other"
                 yield _of_key(file, text, "conflict", message, "leave one of them out")
         known[path] = text
 
@@ -96,9 +95,9 @@ def _tried(space: Space) -> Iterator[_Tried]:
     if space.hidden_layers is not None:
         counted = space.hidden_layers.count
         named.append((HIDDEN, (HIDDEN, "count"), counted))
-        for key, values in space.hidden_layers.keys.items():
-            name = f"{HIDDEN}.{key}" if values.shared else f"layers[1].{key}"
-            named.append((name, (HIDDEN, key), values))
+        for key, held in space.hidden_layers.keys.items():
+            name = f"{HIDDEN}.{key}" if held.shared else f"layers[1].{key}"
+            named.append((name, (HIDDEN, key), held))
     for name, path, values in named:
         for place, value in values.ends.items():
             yield _Tried(name, value, path, (*path, *place))

@@ -68,7 +68,9 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--study", metavar="NAME", help="default: the spec's name; NAME.tune/ is its folder"
+        "--study",
+        metavar="NAME",
+        help="default: the spec's name; NAME.tune/ is its folder",
     )
     parser.add_argument(
         "--storage",
@@ -128,9 +130,7 @@ def run(options: argparse.Namespace) -> int:
     from bpcompile.tuning.searching import Task, search
 
     name = options.study or spec.name
-    task = Task(
-        options.specs[0], document, held_out, file, wanted, target, data, name
-    )
+    task = Task(options.specs[0], document, held_out, file, wanted, target, data, name)
     return search(task, options)
 
 
@@ -140,7 +140,9 @@ def _held_out(
     """The assignment that splits validation data off, where one is needed."""
     share: float | None = options.validation_fraction
     if share is not None and HELD_OUT in space.set:
-        raise UserError(f"--validation-fraction does not go with {HELD_OUT} in the space")
+        raise UserError(
+            f"--validation-fraction does not go with {HELD_OUT} in the space"
+        )
     known = spec.hyperparameters.validation_fraction is not None
     if share is None and (known or HELD_OUT in space.set):
         return ()

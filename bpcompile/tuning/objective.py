@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from bpcompile.documents import refuse_unknown
 from bpcompile.errors import UserError
@@ -24,7 +25,7 @@ class Objective:
         return self.series == COST
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Literal["minimize", "maximize"]:
         """As Optuna calls it."""
         return "minimize" if self.falls else "maximize"
 

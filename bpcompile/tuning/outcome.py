@@ -48,7 +48,9 @@ def leave(found: Found, output: str | None, force: bool) -> int:
     """Write the best spec and the page, print the table; the exit code: 0, or 1 where
     no trial has come to its end."""
     best = studies.best(found.study)
-    written = [] if best is None else _write_best(found, found.text(best), output, force)
+    written = (
+        [] if best is None else _write_best(found, found.text(best), output, force)
+    )
     # Loaded here, because it needs Matplotlib.
     from bpcompile.tuning.page import page
 
@@ -60,9 +62,7 @@ def leave(found: Found, output: str | None, force: bool) -> int:
     return 0 if best is not None else 1
 
 
-def _write_best(
-    found: Found, text: str, output: str | None, force: bool
-) -> list[Path]:
+def _write_best(found: Found, text: str, output: str | None, force: bool) -> list[Path]:
     """Write it into the study's folder, and where else it is wanted."""
     own = found.folder / BEST
     write_bytes(own, text.encode(), True, _nobodys)

@@ -21,21 +21,9 @@ from bpcompile.tuning.table import in_words, short_names
 
 #: Inches, at 72 points each: a picture's, then what a parameter takes in it.
 WIDTH, HEIGHT, COLUMN, AXIS = 9.0, 4.0, 2.6, 1.6
-_STYLE = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.grid": True,
-    "grid.color": "#d3dae2",
-    "axes.edgecolor": "#8795a3",
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.facecolor": "white",
-    "figure.facecolor": "white",
-    # Paths, not texts: the same picture with every font there is.
-    "svg.fonttype": "path",
-    "svg.hashsalt": "bpcompile",
-}
+GRID = "#d3dae2"
+#: Paths, not texts: the same picture with every font there is, and in every run.
+_SVG: Any = {"svg.fonttype": "path", "svg.hashsalt": "bpcompile"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +46,9 @@ def plots(study: optuna.Study, objective: Objective) -> Iterator[Plot]:
     if complete:
         says = f"{series} of every trial, and the best so far"
         yield _plot(
-            "History", says, lambda: drawn.plot_optimization_history(named, target_name=series)
+            "History",
+            says,
+            lambda: drawn.plot_optimization_history(named, target_name=series),
         )
     if several and _varies(complete):
         says = f"how much of the difference in {series} each value makes"
@@ -135,9 +125,7 @@ def _curves(study: optuna.Study, series: str) -> Any:
     return axes
 
 
-def _plot(
-    title: str, says: str, draw: Callable[[], Any], width: float = WIDTH
-) -> Plot:
+def _plot(title: str, says: str, draw: Callable[[], Any], width: float = WIDTH) -> Plot:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -150,7 +138,7 @@ def _plot(
             _plain(axes)
         figure.set_size_inches(width, HEIGHT)
         figure.set_facecolor("white")
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(_SVG):
             figure.tight_layout()
             held = io.BytesIO()
             # Without its date the same study is the same page.
@@ -165,5 +153,5 @@ def _plain(axes: Any) -> None:
     for side in ("left", "center", "right"):
         axes.set_title("", loc=side)
     axes.set_facecolor("white")
-    axes.grid(True, color=_STYLE["grid.color"])
+    axes.grid(True, color=GRID)
     axes.set_axisbelow(True)

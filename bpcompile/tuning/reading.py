@@ -26,7 +26,9 @@ _EXPECTED: Mapping[str, tuple[str, str]] = {
     "literal_error": ("unknown-value", "1"),
     "greater_than": ("out-of-range", "a number above 0"),
 }
-_EXAMPLE = '{"set": {"hyperparameters.learning_rate": {"float": [0.01, 1], "log": true}}}'
+_EXAMPLE = (
+    '{"set": {"hyperparameters.learning_rate": {"float": [0.01, 1], "log": true}}}'
+)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ class Values(Section):
         found = next(_mistakes(self), None)
         if found:
             key, message = found
-            raise PydanticCustomError("rule", "{message}", {"message": message, "key": key})
+            raise PydanticCustomError(
+                "rule", "{message}", {"message": message, "key": key}
+            )
         return self
 
     @property
@@ -104,9 +106,14 @@ class Count(Values):
     @model_validator(mode="after")
     def _whole(self) -> Count:
         counts = self.ints or self.choices or ()
-        if not all(type(n) is int and 0 <= n <= MAX_LAYERS for n in counts) or not counts:
+        if (
+            not all(type(n) is int and 0 <= n <= MAX_LAYERS for n in counts)
+            or not counts
+        ):
             message = f"takes int or choices, from 0 to {MAX_LAYERS} layers"
-            raise PydanticCustomError("rule", "{message}", {"message": message, "key": ""})
+            raise PydanticCustomError(
+                "rule", "{message}", {"message": message, "key": ""}
+            )
         return self
 
 
@@ -127,7 +134,7 @@ class Space(Section):
     """What is searched. docs/tune.md has the language."""
 
     version: Annotated[Literal[1], BeforeValidator(whole)] = 1
-    set: dict[str, Values] = {}
+    set: dict[str, Values] = Field(default={})
     hidden_layers: HiddenLayers | None = None
     schema_: str | None = Field(default=None, alias="$schema", exclude=True)
 
@@ -135,7 +142,9 @@ class Space(Section):
     def _something(self) -> Space:
         if not self.set and self.hidden_layers is None:
             message = "has nothing to search"
-            raise PydanticCustomError("rule", "{message}", {"message": message, "key": ""})
+            raise PydanticCustomError(
+                "rule", "{message}", {"message": message, "key": ""}
+            )
         return self
 
 

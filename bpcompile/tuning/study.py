@@ -75,7 +75,9 @@ def reached() -> Iterator[None]:
         cause = getattr(failure, "orig", None) or failure.__cause__ or failure
         cause = getattr(cause, "orig", None) or cause
         first = next(iter(str(cause).strip().splitlines()), "")
-        raise UserError(f"the storage: {printable(first) or 'cannot be used'}") from None
+        raise UserError(
+            f"the storage: {printable(first) or 'cannot be used'}"
+        ) from None
 
 
 def open_study(url: str, name: str, objective: Objective, pruning: bool) -> Storage:
@@ -158,16 +160,18 @@ def give_back(storage: Storage, trial: Trial | FrozenTrial) -> None:
 def next_trial(storage: Storage, seed: int) -> Trial:
     """One that waits, or else a new one.
 
-    What is drawn for it follows from the seed, its number and the trials before it, so
-    that a study that was interrupted goes on as it would have, and no two workers draw
-    the same.
+    What is drawn for it follows from the seed, how many there are before it and what
+    became of them, so that no two workers draw the same, and a study of one worker that
+    is interrupted goes on as it would have.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of heartbeats, which the worker sends itself
         trial = storage.study.ask()
+        trials = storage.study.get_trials(deepcopy=False)
+        place = trial.number - sum(INSTEAD in one.user_attrs for one in trials)
         # Each parameter by itself: only then is all drawn after the number is known.
         storage.study.sampler = optuna.samplers.TPESampler(
-            seed=(seed * 1_000_003 + trial.number) % 2**32, multivariate=False
+            seed=(seed * 1_000_003 + place) % 2**32, multivariate=False
         )
     return trial
 

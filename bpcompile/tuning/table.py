@@ -101,7 +101,9 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 def _rank(trial: FrozenTrial, falls: bool) -> tuple[int, float, int]:
     states = list(_STATES)
-    value = trial.value if trial.value is not None else float("inf" if falls else "-inf")
+    value = (
+        trial.value if trial.value is not None else float("inf" if falls else "-inf")
+    )
     return states.index(trial.state), value if falls else -value, trial.number
 
 

@@ -239,7 +239,9 @@ class Worker:
         count = sum(
             one.state in studies.FINISHED for one in studies.current(self.storage.study)
         )
-        self.search.say(f"trial {trial.number}: {what} ({count} of {self.search.trials})")
+        self.search.say(
+            f"trial {trial.number}: {what} ({count} of {self.search.trials})"
+        )
 
     def _give_up(self) -> None:
         """End what still runs; a second interrupt leaves it to be found later."""
