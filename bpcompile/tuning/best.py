@@ -34,8 +34,7 @@ class _Style:
         if not isinstance(value, dict | list | tuple) or not value:
             return self._scalar(value, path)
         flat = self._flat(value, path)
-        # A line too long for the screen is broken, whatever it was.
-        if path and not self._is_broken(path) and before + len(flat) <= WIDTH:
+        if path and before + len(flat) <= self._width(path):
             return flat
         margin, inner = self._indent * depth, self._indent * (depth + 1)
         parts = []
@@ -64,14 +63,15 @@ class _Style:
         literal = self._original.written(path) if same else ""
         return literal or json.dumps(value, ensure_ascii=False)
 
-    def _is_broken(self, path: _Path) -> bool:
-        """Whether the original begins a new line inside that object or array."""
+    def _width(self, path: _Path) -> int:
+        """How wide a line with all of an object or array may be: not at all where the
+        original begins a new line inside it, else as wide as the original's."""
         held = _at(self._original.value, path)
         if not isinstance(held, dict | list | tuple) or not held:
-            return False
+            return WIDTH
         first, _ = next(_items(held))
         opened, inside = (self._original.place(p) for p in (path, (*path, first)))
-        return opened.line != inside.line
+        return max(WIDTH, len(opened.text)) if opened.line == inside.line else 0
 
     def _first_indent(self) -> str:
         held = self._original.value
