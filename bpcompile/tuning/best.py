@@ -40,7 +40,7 @@ class _Style:
         parts = []
         for key, held in _items(value):
             name = f"{json.dumps(key)}: " if isinstance(key, str) else ""
-            room = len(inner) + len(name) + 1
+            room = len(inner) + len(name)
             parts.append(inner + name + self.text(held, (*path, key), depth + 1, room))
         first, last = "{}" if isinstance(value, dict) else "[]"
         lines = ",\n".join(parts)
