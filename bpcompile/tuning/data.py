@@ -55,11 +55,7 @@ class Data:
             inside = folder / f"data-{digest[:16]}"
             _unpack(archive, inside)
             given |= {"--x": str(inside / "x.npy"), "--y": str(inside / "y.npy")}
-        absolute = {
-            name: value if name == "--target" else os.path.abspath(value)
-            for name, value in given.items()
-        }
-        return tuple(word for pair in absolute.items() for word in pair)
+        return tuple(word for pair in given.items() for word in pair)
 
 
 def _unpack(archive: str, folder: Path) -> None:

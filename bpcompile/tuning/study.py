@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from bpcompile.tuning.space import Values
 #: Seconds between two signs of life of a worker, and after how many without one its
 #: trials are taken over by others.
 HEARTBEAT, GRACE = 20, 90
+#: How often a storage is tried that refuses, and the seconds between.
+TRIES, PAUSE = 4, 0.5
 #: Trials before the pruner compares with their median, and epochs that each may have.
 STARTUP, WARMUP = 5, 3
 #: Attributes of a study and of its trials.
@@ -93,13 +96,7 @@ def open_study(url: str, name: str, objective: Objective, pruning: bool) -> Stor
     try:
         with reached(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            storage = RDBStorage(
-                url,
-                engine_kwargs={**wait, "pool_pre_ping": True},
-                heartbeat_interval=HEARTBEAT,
-                grace_period=GRACE,
-                heartbeat_stale_trial_callback=queue_again,
-            )
+            storage = _opened(url, {**wait, "pool_pre_ping": True})
             names = optuna.get_all_study_names(storage)
             median = optuna.pruners.MedianPruner(STARTUP, WARMUP)
             study = optuna.create_study(
@@ -113,6 +110,27 @@ def open_study(url: str, name: str, objective: Objective, pruning: bool) -> Stor
         driver = getattr(failure.__cause__ or failure, "name", None) or "its driver"
         raise UserError(f"the storage needs {driver}; {_DRIVER}") from None
     return Storage(storage, study, name in names)
+
+
+def _opened(url: str, options: dict[str, Any]) -> RDBStorage:
+    """The storage, in which Optuna makes its tables where there are none."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return RDBStorage(
+                url,
+                engine_kwargs=options,
+                heartbeat_interval=HEARTBEAT,
+                grace_period=GRACE,
+                heartbeat_stale_trial_callback=queue_again,
+            )
+        except ArgumentError:
+            raise
+        except SQLAlchemyError:
+            # Another worker makes its tables at this very moment.
+            if not tries_left:
+                raise
+            time.sleep(PAUSE)
+    raise AssertionError("unreachable")
 
 
 def check_settings(storage: Storage, settings: Mapping[str, Any]) -> None:
