@@ -14,7 +14,7 @@ import optuna
 import pytest
 from html_pages import Page, assert_self_contained
 from optuna.trial import TrialState
-from support import SPECS, bpcompile, run
+from support import SPECS, bpcompile, renderer, run
 from tuned import DATA, RATE, SIZE, ended, study, tune, write_search
 
 from bpcompile import load_spec
@@ -32,8 +32,12 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages without pictures: drawing them takes longer than a short search."""
+    """Pages without pictures: drawing them takes longer than a short search. And the
+    templates are compiled once for all tests."""
     monkeypatch.setattr("bpcompile.tuning.page.plots", lambda *_: ())
+    monkeypatch.setattr(
+        "bpcompile.tuning.searching.Renderer", lambda target: renderer(target.name)
+    )
 
 
 def new_study() -> Any:
@@ -168,7 +172,7 @@ def test_failed_trials_are_recorded_and_no_end_of_the_search(
     assert "digits: 3 trials, 1 complete, 2 failed" in out
 
 
-def test_no_trial_that_ends_is_a_finding(capsys: Any) -> None:
+def test_no_trial_that_ends_is_a_finding(plain: None, capsys: Any) -> None:
     write_search(space={"set": {RATE: {"float": [9e5, 1e6]}}})
     assert tune("--trials", 2) == 1
     out = capsys.readouterr().out
@@ -233,7 +237,7 @@ REFUSED: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize("given, message", REFUSED, ids=[g for g, _ in REFUSED])
 def test_what_cannot_be_is_said_before_the_first_trial(
-    given: str, message: str, capsys: Any
+    given: str, message: str, plain: None, capsys: Any
 ) -> None:
     write_search()
     pathlib.Path("mine.json").write_text("mine")

@@ -12,7 +12,7 @@ from pathlib import Path
 from bpcompile.errors import UserError, printable, quote
 from bpcompile.lower import lower
 from bpcompile.messages import NOTE
-from bpcompile.render import render
+from bpcompile.render import Renderer
 from bpcompile.source import Document
 from bpcompile.spec import canonical_json, digest
 from bpcompile.target import Target
@@ -57,7 +57,8 @@ def search(task: Task, options: argparse.Namespace) -> int:
     settings = _settings(task, digest_of_data)
     folder.mkdir(exist_ok=True)
     data = task.data.options(folder, digest_of_data)
-    _try_trainer(task, folder, data)
+    renderer = Renderer(task.target)
+    _try_trainer(task, renderer, folder, data)
     url = options.storage or f"sqlite:///{folder / DATABASE}"
     pruning, spec = not options.no_pruning, Path(task.spec).name
     storage = studies.open_study(url, task.name, task.objective, pruning)
@@ -70,6 +71,7 @@ def search(task: Task, options: argparse.Namespace) -> int:
             task.file.space,
             task.objective,
             task.target,
+            renderer,
             folder,
             data,
             task.held_out,
@@ -102,11 +104,13 @@ def _settings(task: Task, digest_of_data: str) -> dict[str, str]:
     }
 
 
-def _try_trainer(task: Task, folder: Path, data: tuple[str, ...]) -> None:
+def _try_trainer(
+    task: Task, renderer: Renderer, folder: Path, data: tuple[str, ...]
+) -> None:
     """Train the spec for no epoch: data that do not fit it are no trial's fault."""
     inside = folder / "check"
     spec = validate(variant(task.document, task.held_out))
-    module, *_ = render(lower(spec), task.target)
+    module, *_ = renderer.render(lower(spec), False)
     command = build(module.text, task.target, inside)
     weights = ("--weights-out", str(inside / "weights.safetensors"))
     tried = subprocess.run(

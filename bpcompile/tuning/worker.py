@@ -54,6 +54,7 @@ class Search:
     space: Space
     objective: Objective
     target: Target
+    renderer: Renderer
     folder: Path
     data: tuple[str, ...]
     held_out: tuple[str, ...]
@@ -80,7 +81,6 @@ class Worker:
 
     def __init__(self, search: Search, storage: Storage) -> None:
         self.search, self.storage = search, storage
-        self._renderer = Renderer(search.target)
         self._running: list[_Running] = []
         self._next_search = 0.0
         self._nameless: dict[int, float] = {}
@@ -172,7 +172,7 @@ class Worker:
 
     def _built(self, given: tuple[str, ...], folder: Path) -> tuple[str, ...]:
         document = variant(self.search.document, (*given, *self.search.held_out))
-        module, *_ = self._renderer.render(lower(validate(document)), False)
+        module, *_ = self.search.renderer.render(lower(validate(document)), False)
         return build(module.text, self.search.target, folder)
 
     def _step(self, one: _Running) -> bool:
