@@ -28,7 +28,7 @@ from tuned import (
 
 TRIALS = pathlib.Path("digits.tune", "trials")
 #: Long enough to be stopped in the middle, and of small steps.
-EPOCHS = 100
+EPOCHS = 60
 SLOW = {"set": {RATE: {"float": [0.1, 0.5]}}}
 
 
@@ -106,14 +106,14 @@ def test_second_interrupt_loses_nothing_either() -> None:
 
 def test_two_workers_share_one_folder() -> None:
     write_search(10, space=SLOW)
-    workers = [started("--trials", 6, "--jobs", 1) for _ in range(2)]
+    workers = [started("--trials", 4) for _ in range(2)]
     for worker in workers:
         out, said = worker.communicate(timeout=120)
         assert worker.returncode == 0, said
-        assert "6 trials" in out or "7 trials" in out
+        assert "4 trials" in out or "5 trials" in out
     trials = ended(study())
     # Both may have begun the last one at the same time.
-    assert len(trials) in (6, 7)
+    assert len(trials) in (4, 5)
     values = [trial.params[RATE] for trial in trials]
     assert len(set(values)) == len(values)
     assert {trial.state for trial in trials} <= {

@@ -19,6 +19,12 @@ from bpcompile.cli import main
 
 DATA = SPECS / "data" / "digits.npz"
 RATE, SIZE = "hyperparameters.learning_rate", "layers[1].size"
+PLAIN = """
+import sys, types
+sys.modules["bpcompile.tuning.plots"] = types.SimpleNamespace(plots=lambda *_: ())
+from bpcompile.cli import main
+sys.exit(main())
+"""
 SPACE = {
     "set": {RATE: {"float": [0.1, 1], "log": True}},
     "hidden_layers": {"count": {"int": [1, 2]}, "size": {"int": [10, 30]}},
@@ -45,9 +51,10 @@ def tune(*more: Any) -> int:
 
 
 def started(*more: Any, **options: Any) -> subprocess.Popen[str]:
-    """A search in a process of its own group, as from a terminal of its own."""
+    """A search in a process of its own group, as from a terminal of its own, whose
+    page has no pictures: they take longer than the trials."""
     return subprocess.Popen(
-        [sys.executable, "-m", "bpcompile", *words(*more)],
+        [sys.executable, "-c", PLAIN, *words(*more)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
