@@ -40,10 +40,10 @@ def _verdict(best: FrozenTrial | None, series: str) -> str:
 
 
 def _tiles(found: Found, best: FrozenTrial | None) -> list[Tile]:
-    trials = studies.current(found.study)
-    tiles = []
+    trials, series = studies.current(found.study), found.objective.series
+    series, tiles = series.replace("_", " "), []
     if best is not None:
-        tiles.append(Tile(f"{best.value:.4f}", f"{found.objective.series}, the best"))
+        tiles.append(Tile(f"{best.value:.4f}", f"{series}, the best"))
     for state, word in (
         (TrialState.COMPLETE, "complete"),
         (TrialState.PRUNED, "pruned"),

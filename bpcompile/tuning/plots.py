@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import matplotlib
 import optuna
@@ -21,6 +22,10 @@ from bpcompile.tuning.table import in_words, short_names
 
 #: Inches, at 72 points each: a picture's, then what a parameter takes in it.
 WIDTH, HEIGHT, COLUMN, AXIS = 9.0, 4.0, 2.6, 1.6
+#: Draws into Matplotlib's current figure.
+Draw: TypeAlias = Callable[[], Any]
+#: How many times its least value a series has before its scale is a logarithm.
+WIDE = 10
 GRID = "#d3dae2"
 #: Paths, not texts: the same picture with every font there is, and in every run.
 _SVG: Any = {"svg.fonttype": "path", "svg.hashsalt": "bpcompile"}
@@ -40,42 +45,38 @@ def plots(study: optuna.Study, objective: Objective) -> Iterator[Plot]:
     trials give any."""
     named = _short(study)
     complete = [t for t in named.trials if t.state == TrialState.COMPLETE]
-    several = len(complete) > 1
     series = objective.series.replace("_", " ")
-    known = {name for trial in complete for name in trial.params}
     if complete:
         says = f"{series} of every trial, and the best so far"
-        yield _plot(
-            "History",
-            says,
-            lambda: drawn.plot_optimization_history(named, target_name=series),
-        )
-    if several and _varies(complete):
-        says = f"how much of the difference in {series} each value makes"
-        yield _plot(
-            "Importances",
-            says,
-            lambda: drawn.plot_param_importances(named, target_name=series),
-        )
-    if several and len(known) > 1:
-        says = "a line for each trial, through its values"
-        yield _plot(
-            "Parallel coordinates",
-            says,
-            lambda: drawn.plot_parallel_coordinate(named, target_name=series),
-            max(WIDTH, AXIS * len(known)),
-        )
-    if several:
-        says = f"{series} over every value that was tried"
-        yield _plot(
-            "Slices",
-            says,
-            lambda: drawn.plot_slice(named, target_name=series),
-            max(WIDTH, COLUMN * len(known)),
-        )
-    if any(trial.intermediate_values for trial in named.trials):
+        wide = _is_wide(t.value for t in complete if t.value is not None)
+        draw: Draw = partial(drawn.plot_optimization_history, named, target_name=series)
+        yield _plot("History", says, draw, logarithmic=wide)
+    if len(complete) > 1:
+        yield from _of_parameters(named, complete, series)
+    told = [v for t in named.trials for v in t.intermediate_values.values()]
+    if told:
         says = f"{series} after every epoch, of all trials, pruned ones too"
-        yield _plot("Curves", says, lambda: _curves(named, series))
+        draw = partial(_curves, named, series)
+        yield _plot("Curves", says, draw, logarithmic=_is_wide(told))
+
+
+def _of_parameters(
+    study: optuna.Study, complete: list[FrozenTrial], series: str
+) -> Iterator[Plot]:
+    """What makes the difference between several trials."""
+    known = {name for trial in complete for name in trial.params}
+    draw: Draw
+    if len({trial.value for trial in complete}) > 1:
+        says = f"how much of the difference in {series} each value makes"
+        draw = partial(drawn.plot_param_importances, study, target_name=series)
+        yield _plot("Importances", says, draw)
+    if len(known) > 1:
+        says, width = "a line for each trial, through its values", AXIS * len(known)
+        draw = partial(drawn.plot_parallel_coordinate, study, target_name=series)
+        yield _plot("Parallel coordinates", says, draw, max(WIDTH, width))
+    says, width = f"{series} over every value that was tried", COLUMN * len(known)
+    draw = partial(drawn.plot_slice, study, target_name=series)
+    yield _plot("Slices", says, draw, max(WIDTH, width))
 
 
 def _short(study: optuna.Study) -> optuna.Study:
@@ -110,11 +111,6 @@ def _renamed(trial: FrozenTrial, names: dict[str, str]) -> FrozenTrial:
     )
 
 
-def _varies(trials: list[FrozenTrial]) -> bool:
-    """Whether there is a difference to explain."""
-    return len({trial.value for trial in trials}) > 1
-
-
 def _curves(study: optuna.Study, series: str) -> Any:
     """Optuna's would have a legend with an entry for each trial."""
     axes: Any = drawn.plot_intermediate_values(study)
@@ -125,7 +121,19 @@ def _curves(study: optuna.Study, series: str) -> Any:
     return axes
 
 
-def _plot(title: str, says: str, draw: Callable[[], Any], width: float = WIDTH) -> Plot:
+def _is_wide(values: Iterable[float]) -> bool:
+    """Whether values are best told apart on a logarithmic scale."""
+    found = list(values)
+    return min(found) > 0 and max(found) > WIDE * min(found)
+
+
+def _plot(
+    title: str,
+    says: str,
+    draw: Draw,
+    width: float = WIDTH,
+    logarithmic: bool = False,
+) -> Plot:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -136,6 +144,8 @@ def _plot(title: str, says: str, draw: Callable[[], Any], width: float = WIDTH) 
         figure = pyplot.gcf()
         for axes in figure.axes:
             _plain(axes)
+            if logarithmic:
+                axes.set_yscale("log")
         figure.set_size_inches(width, HEIGHT)
         figure.set_facecolor("white")
         with matplotlib.rc_context(_SVG):

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import optuna
@@ -203,7 +204,12 @@ def suggest(trial: Trial, name: str, values: Values) -> Any:
     if values.ints is not None:
         step = int(values.step or 1)
         return trial.suggest_int(name, int(low), int(high), step=step, log=values.log)
-    return trial.suggest_float(name, low, high, step=values.step, log=values.log)
+    drawn = trial.suggest_float(name, low, high, step=values.step, log=values.log)
+    if values.step is None:
+        return drawn
+    # Three times 0.1 is 0.30000000000000004: as decimals, it is what was meant.
+    steps = round((drawn - low) / values.step)
+    return float(Decimal(repr(low)) + steps * Decimal(repr(values.step)))
 
 
 def current(study: optuna.Study) -> list[FrozenTrial]:
