@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from c_modules import STRICT, TARGET, compiled
-from support import SPECS, spec_of, text_of
+from support import SPECS, difference, spec_of, text_of
 
+from bpcompile.safetensors import parsed
 from bpcompile.spec import NetworkSpec
+
+Values = dict[str, Any]
 
 #: Quick to compile: what is looked at here does not depend on it.
 FLAGS = (*STRICT, "-O0", "-DUNROLL=")
@@ -136,3 +139,13 @@ def rank_processes(binary: pathlib.Path) -> list[int]:
             if path.read_bytes().split(b"\0")[0] == name:
                 found.append(int(path.parent.name))
     return sorted(found)
+
+
+def held(path: str | pathlib.Path) -> Values:
+    arrays, _ = parsed(pathlib.Path(path).read_bytes())
+    return {n: np.reshape(held.values, held.shape) for n, held in arrays.items()}
+
+
+def apart(a: Values, b: Values) -> float:
+    assert sorted(a) == sorted(b)
+    return max(difference(a[name], b[name]) for name in a)

@@ -18,9 +18,11 @@ from c_modules import STRICT, TARGET, tool
 from c_mpi_runs import (
     DIGITS,
     SECONDS,
+    apart,
     curves,
     digits,
     ended,
+    held,
     job,
     mpi_tool,
     program,
@@ -29,7 +31,7 @@ from c_mpi_runs import (
     trained,
     write_digits,
 )
-from support import LONG, difference, module_of, spec_of, text_of
+from support import LONG, module_of, spec_of, text_of
 
 from bpcompile.safetensors import parsed
 
@@ -46,16 +48,6 @@ def here(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
     monkeypatch.chdir(tmp_path)
     write_digits()
     return tmp_path
-
-
-def held(path: str | pathlib.Path) -> Values:
-    arrays, _ = parsed(pathlib.Path(path).read_bytes())
-    return {n: np.reshape(held.values, held.shape) for n, held in arrays.items()}
-
-
-def apart(a: Values, b: Values) -> float:
-    assert sorted(a) == sorted(b)
-    return max(difference(a[name], b[name]) for name in a)
 
 
 # ---- The same network --------------------------------------------------------------
