@@ -38,7 +38,8 @@ int main(int count, char **words) {
         .memory = malloc(network_train_memory(N)),
     };
     network_init(net, 3);
-    const bool done = network_train(net, &training);
+    const bool done = network_train(net, &training) &&
+            network_update_mini_batch(net, 7, x, y, N);
     for (size_t k = 0; rank == 0 && k < 4; k++) {
         network_get(net, names[k], values);
         for (size_t e = 0; e < sizes[k]; e++)

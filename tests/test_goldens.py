@@ -61,6 +61,21 @@ def test_updates(name, target, golden):
     golden(file(target, name, target), text)
 
 
+RANKS = [
+    "parallel=mpi",
+    "hyperparameters.accumulate=2",
+    'hyperparameters.clipping={"norm": 1}',
+]
+
+
+@pytest.mark.parametrize("target", ["c"])
+def test_ranks(target, golden):
+    """What ranks share stands in the mathematics, what they agree on in the program."""
+    spec = load_spec(SPECS / "xor.json", RANKS)
+    golden(file(target, "xor_ranks", target), text_of(spec, target, library=True))
+    golden(file("whole", "xor_ranks", target), text_of(spec, target))
+
+
 WHOLE = [*((name, "numpy") for name in ("xor", "digits", "sine")), ("xor", "c")]
 
 
