@@ -145,7 +145,7 @@ def test_what_is_not_training_is_done_once(here: pathlib.Path) -> None:
     assert together.stdout == alone.stdout
     assert together.stdout.count("accuracy") == 1
     info = ended(3, binary, "info").stdout.splitlines()
-    assert info[-1] == "parallel: mpi, ranks 3, threads of each 1"
+    assert "ranks: 3, each with 1 thread" in info
     done = ended(2, binary, "predict", "--data", DIGITS, "-o", "no/p.npy")
     assert done.returncode == 2
     assert done.stderr.count("error:") == 1
