@@ -31,6 +31,8 @@ bpcompile report LOG... [-o FILE] [--weights FILE [--data FILE] [--image HxW]]
                                the log of train --log as a page
 bpcompile convert WEIGHTS OUT [--spec SPEC] [--force]
                                .safetensors, .npz, .onnx: one into another
+bpcompile tune SPEC --space FILE --data F [--trials N] [--jobs N] [-o FILE]
+                               the best of many variants, found by trials
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets
@@ -51,6 +53,7 @@ _SHORT = {
     "report": "report LOG... [-o FILE] ...",
     "schema": "schema",
     "targets": "targets",
+    "tune": "tune SPEC --space FILE --data F [--trials N] ...",
 }
 COMMANDS = tuple(filter(None, _SHORT))
 _BARE = ("schema", "targets")
@@ -73,6 +76,7 @@ PACKAGES = {
     "diff": "bpcompile.compare",
     "explain": "bpcompile.explaining",
     "report": "bpcompile.reporting",
+    "tune": "bpcompile.tuning",
 }
 
 

@@ -194,6 +194,19 @@ def test_a_rank_is_killed(here: pathlib.Path, point: int) -> None:
     assert apart(resumed(binary, other, epochs), held("whole")) <= RANKS
 
 
+def test_two_jobs_do_not_write_one_checkpoint(here: pathlib.Path) -> None:
+    binary = program(shared(digits()))
+    with job(2, binary, *LONG_RUN, *CHECKPOINT) as first:
+        wait_for("c")
+        for _ in range(2):  # the first time must not take the lock away
+            second = ended(2, binary, *LONG_RUN, *CHECKPOINT)
+            assert second.returncode == 2
+            assert "c: locked by pid" in second.stderr
+            assert second.stderr.count("error:") == 1
+        first.terminate()
+        assert first.wait(10) == 128 + signal.SIGTERM
+
+
 def test_a_signal_to_the_job_saves_and_ends(here: pathlib.Path) -> None:
     binary = program(shared(digits()))
     with job(2, binary, *LONG_RUN, *CHECKPOINT) as process:
