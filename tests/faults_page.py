@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import faults_backward
 import faults_c
 import faults_dropout
+import faults_mpi
 import faults_training
 import faults_updates
 from faults import Fault
@@ -26,7 +27,10 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
     ),
     "test_dropout.py": faults_dropout.FAULTS,
 }
-IN_C = "test_c_faults.py"
+IN_C: Mapping[str, tuple[Fault, ...]] = {
+    "test_c_faults.py": faults_c.FAULTS,
+    "test_c_mpi_faults.py": faults_mpi.FAULTS,
+}
 
 HEAD = """\
 # Planted faults
@@ -43,16 +47,17 @@ the order of the chain of proof, that finds the fault. It is killed by the test
 def page(first: Callable[[str, Fault, str], str]) -> str:
     """The text of the page; `first(test, fault, target)` finds a fault."""
     distinct = sum(map(len, PLANTED.values()))
-    lines = [HEAD.format(distinct=distinct, in_c=len(faults_c.FAULTS))]
+    lines = [HEAD.format(distinct=distinct, in_c=sum(map(len, IN_C.values())))]
     for test, planted in PLANTED.items():
         lines += [f"## tests/{test}\n", _row(["fault", *(f"`{t}`" for t in TARGETS)])]
         lines.append(_row(["---"] * (1 + len(TARGETS))))
         for fault in planted:
             lines.append(row(fault, [first(test, fault, t) for t in TARGETS]))
         lines.append("")
-    lines += [f"## tests/{IN_C}\n", _row(["fault"]), _row(["---"])]
-    lines += [_row([_cell(fault.name)]) for fault in faults_c.FAULTS]
-    return "\n".join(lines) + "\n"
+    for test, planted in IN_C.items():
+        lines += [f"## tests/{test}\n", _row(["fault"]), _row(["---"])]
+        lines += [*(_row([_cell(fault.name)]) for fault in planted), ""]
+    return "\n".join(lines)
 
 
 def row(fault: Fault, found: Sequence[str]) -> str:
@@ -77,7 +82,7 @@ def rows() -> list[str]:
 
 def names() -> list[str]:
     """The faults that are planted, as the page spells them, in its order."""
-    groups: Iterable[tuple[Fault, ...]] = (*PLANTED.values(), faults_c.FAULTS)
+    groups: Iterable[tuple[Fault, ...]] = (*PLANTED.values(), *IN_C.values())
     return [_cell(fault.name) for group in groups for fault in group]
 
 

@@ -98,3 +98,18 @@ def test_inference(target, golden):
     trained = Trained(30, 64 * "0", parameters, *fitted)
     made = renderer(target).inference(lower(spec), trained)
     golden(file(target, "sine_inference", target), made.text)
+
+
+OF_RANKS = [
+    "parallel=mpi",
+    "hyperparameters.accumulate=2",
+    'hyperparameters.clipping={"norm": 1}',
+]
+
+
+@pytest.mark.parametrize("target", ["c"])
+def test_program_of_ranks(target, golden):
+    """What ranks share stands in the mathematics, what they agree on in the program."""
+    spec = load_spec(SPECS / "xor.json", OF_RANKS)
+    golden(file(target, "xor_ranks", target), text_of(spec, target, library=True))
+    golden(file("whole", "xor_ranks", target), text_of(spec, target))
