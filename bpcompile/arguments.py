@@ -11,12 +11,12 @@ from typing import NoReturn
 from bpcompile import __version__
 from bpcompile.errors import UserError, nearest, printable, quote
 from bpcompile.messages import FORMATS, OPTION
-from bpcompile.options import add_message_format, add_overrides
+from bpcompile.options import add_message_format, add_overrides, add_parallel
 from bpcompile.streams import result
 
 USAGE = """\
 bpcompile SPEC [-o FILE|DIR/] [-t TARGET] [--set PATH=VALUE]... [--library]
-               [--check | --diff | --watch] [--force]
+               [--parallel KIND] [--check | --diff | --watch] [--force]
 bpcompile SPEC --inference --weights FILE ...    trained weights in the source
 bpcompile SPEC --header ...    what the module declares, for languages that need it
 bpcompile build SPEC...        the same by name; several specs need -o DIR/
@@ -205,6 +205,7 @@ def _add_spec_options(parser: argparse.ArgumentParser, command: str) -> None:
     )
     parser.add_argument("-t", dest="target", metavar="TARGET", help="see: targets")
     add_overrides(parser)
+    add_parallel(parser)
 
 
 def _add_check_options(parser: argparse.ArgumentParser) -> None:

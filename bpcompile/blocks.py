@@ -117,7 +117,8 @@ def _known(plan: Plan) -> _Known:
     for step in (s for block in plan.backward for s in block.steps if s.equation):
         known[step.comment] = step.layer, step.equation, step.equation
         known[step.comment + _AND_THE_UPDATE] = step.layer, UPDATE, step.equation
-    later = (*plan.clipping, *(s for block in plan.update for s in block.steps))
+    together = (*plan.reduction, *plan.clipping)
+    later = (*together, *(s for block in plan.update for s in block.steps))
     return known | {s.comment: (s.layer, UPDATE, "") for s in later if s.comment}
 
 

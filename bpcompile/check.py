@@ -117,12 +117,12 @@ def _steps(spec: NetworkSpec) -> int:
     n, fraction = _training_size(spec), hyper.validation_fraction
     if fraction is not None:
         n -= len(reference.held_out(n, fraction, hyper.seed))
-    return -(-n // hyper.mini_batch_size)
+    return -(-n // hyper.examples_per_update)
 
 
 def _training_size(spec: NetworkSpec) -> int:
     """Two whole mini-batches and a short one, where they are small enough."""
-    size = spec.hyperparameters.mini_batch_size
+    size = spec.hyperparameters.examples_per_update
     return min(2 * size + max(1, size // 2), MOST_TRAINING)
 
 

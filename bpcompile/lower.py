@@ -85,6 +85,9 @@ class _Lowering:
             scalings=tuple(kind for kind, entry in SCALINGS.items() if entry.fitted),
             validates=spec.hyperparameters.validation_fraction is not None,
             weighs_classes=spec.hyperparameters.class_weights is not None,
+            parallel=spec.parallel.kind if self.steps.reduction() else "",
+            reduction=self.steps.reduction(),
+            accumulates=spec.hyperparameters.accumulate > 1,
         )
 
     def _shape(self) -> str:
@@ -118,11 +121,16 @@ class _Lowering:
             *self.updates.penalty_constants(),
             *(
                 Constant(name, getattr(hyper, name), f"{section}/{name}")
-                for name in ("mini_batch_size", "epochs", "seed")
+                for name in self._counts()
             ),
             *self.updates.optimizer_constants(),
             *lower_training.constants(self.spec),
         )
+
+    def _counts(self) -> tuple[str, ...]:
+        accumulates = self.spec.hyperparameters.accumulate > 1
+        more = ("accumulate",) if accumulates else ()
+        return "mini_batch_size", *more, "epochs", "seed"
 
     def _scaling(self) -> Scaling | None:
         chosen = self.spec.layers[0].scaling

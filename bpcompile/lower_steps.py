@@ -22,6 +22,7 @@ from bpcompile.lower_operators import (
     times,
 )
 from bpcompile.lower_update import UpdateSteps
+from bpcompile.operators import PARALLELS
 from bpcompile.operators.entry import Cost
 from bpcompile.plan import Block, Layer
 from bpcompile.spec import NetworkSpec
@@ -30,6 +31,7 @@ from bpcompile.steps import (
     BiasGradient,
     HiddenError,
     OutputError,
+    ReduceGradients,
     WeighExamples,
     WeightGradient,
 )
@@ -217,9 +219,19 @@ class LayerSteps(ForwardSteps):
 
     # ---- Update -------------------------------------------------------------------
 
+    def reduction(self) -> tuple[Step, ...]:
+        """What is done to the gradients of every process's share of the examples."""
+        entry = PARALLELS[self.spec.parallel.kind]
+        if not entry.shares:
+            return ()
+        return (ReduceGradients(0, entry.formula, self._gradients()),)
+
     def clipping(self) -> tuple[Step, ...]:
+        return self.updates.clipping(self._gradients())
+
+    def _gradients(self) -> tuple[Tensor, ...]:
         later = [self.names[index] for index in range(2, self.depth + 1)]
-        return self.updates.clipping([g for n in later for g in (n.nabla_w, n.nabla_b)])
+        return tuple(g for names in later for g in (names.nabla_w, names.nabla_b))
 
     def update(self, index: int) -> Block:
         names = self.names[index]

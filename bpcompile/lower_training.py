@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from bpcompile.course import Schedule, Watch
 from bpcompile.expr import Expr, Var, substitute, variables
 from bpcompile.operators import OPTIMIZERS, SCHEDULES
-from bpcompile.plan import Constant, Schedule, Watch
+from bpcompile.plan import Constant
 from bpcompile.spec import NetworkSpec
 
 _SECTION = "/hyperparameters"

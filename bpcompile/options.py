@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from bpcompile.messages import FORMATS, OPTION, TEXT
 
@@ -19,6 +20,31 @@ def add_overrides(
         action="append",
         default=[],
         help=does,
+    )
+
+
+class _Sets(argparse.Action):
+    """An option that is short for --set of one key: among the overrides, in order."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        key = (option_string or "").removeprefix("--")
+        namespace.overrides = [*namespace.overrides, f"{key}={values}"]
+
+
+def add_parallel(parser: argparse.ArgumentParser) -> None:
+    """--parallel KIND, short for --set parallel=KIND."""
+    parser.add_argument(
+        "--parallel",
+        metavar="KIND",
+        action=_Sets,
+        default=argparse.SUPPRESS,
+        help='"parallel" of the spec, as --set parallel=KIND: see docs/scale-out.md',
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from bpcompile.expr import Expr, Var, variables
+from bpcompile.course import Schedule, Watch
+from bpcompile.expr import Expr
 from bpcompile.functions import Function, UpdateFunction
 from bpcompile.operators.entry import Targets
 from bpcompile.records import dataclass
@@ -126,52 +127,6 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How η follows from t of total epochs or steps, both after the warm-up.
-
-    scalars    what `value` reads, computed in order before
-    unit       what t counts: "epoch" or "step"
-    warms_up   η rises over the first `schedule_warmup` epochs or steps
-    halves     it is halved besides where nothing improves
-    """
-
-    kind: str
-    formula: str
-    scalars: tuple[tuple[str, Expr], ...]
-    value: Expr
-    unit: str
-    warms_up: bool
-    halves: bool
-
-    @property
-    def reads(self) -> set[str]:
-        """The names of what η is computed from."""
-        values = (*(value for _, value in self.scalars), self.value)
-        return {v.name for value in values for v in variables(value)}
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether η itself does not follow from t."""
-        return self.value == Var("eta", scalar=True) and not self.warms_up
-
-
-@dataclass(frozen=True)
-class Watch:
-    """A series that training follows after every epoch: its name in a record.
-
-    falls   less of it is better
-    """
-
-    series: str
-    falls: bool
-
-    @property
-    def data(self) -> str:
-        """Which examples it is of."""
-        return self.series.split("_")[0]
-
-
-@dataclass(frozen=True)
 class Scaling:
     """Inputs as (x - shift) / divisor, both over a column's statistics."""
 
@@ -233,6 +188,9 @@ class Plan:
     scalings         the kinds of scaling that are fitted to the data, for a hint
     validates        a part of the training data is held out
     weighs_classes   the examples of each class have a factor
+    parallel         the kind by which processes share a step's examples, "" for none
+    reduction        what is done to the gradients of their shares, before clipping
+    accumulates      an update is of several mini-batches, whose gradients are added up
     """
 
     name: str
@@ -273,6 +231,9 @@ class Plan:
     scalings: tuple[str, ...] = ()
     validates: bool = False
     weighs_classes: bool = False
+    parallel: str = ""
+    reduction: tuple[Step, ...] = ()
+    accumulates: bool = False
 
     @property
     def output_comment(self) -> str:
@@ -290,7 +251,9 @@ class Plan:
         steps = [step for block in self.update for step in block.steps]
         updates = [step for step in steps if isinstance(step, UpdateParameter)]
         clips = any(isinstance(step, ClipValue) for step in steps)
-        return not self.clipping and not clips and all(u.descent for u in updates)
+        added_up = self.reduction or self.accumulates
+        as_they_are = not (added_up or self.clipping or clips)
+        return as_they_are and all(u.descent for u in updates)
 
     @property
     def first(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
+from bpcompile.abilities import refuse_beyond
 from bpcompile.bytecode import TemplateCode
 from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
@@ -73,6 +74,7 @@ class Renderer:
 
     def render(self, plan: Plan, library: bool = False) -> tuple[SourceFile, ...]:
         """The files of a plan, header first in each; see `render`."""
+        refuse_beyond(plan, self.target)
         made = LIBRARY if library else ""
         return tuple(
             SourceFile(suffix, self._text(template, plan, made, library=library))
@@ -88,6 +90,7 @@ class Renderer:
     def header(self, plan: Plan) -> SourceFile:
         """The file that declares what the module defines; UserError where the target
         has none."""
+        refuse_beyond(plan, self.target)
         about = self.target.header
         template = self._made.get_template(about["template"])
         return SourceFile(about["suffix"], self._text(template, plan, HEADER))

@@ -23,6 +23,7 @@ from bpcompile.operators import (
 
 MAX_WIDTH = 1_000_000
 MAX_COUNT = 1_000_000_000
+MAX_ACCUMULATE = 1_000_000
 MAX_PENALTY = 1e9
 
 Size = Annotated[
@@ -156,12 +157,18 @@ class Hyperparameters(Section):
     """How the network is trained."""
 
     optional: ClassVar[frozenset[str]] = frozenset(
-        {"regularization", "clipping", "schedule"}
+        {"accumulate", "regularization", "clipping", "schedule"}
     )
 
     learning_rate: Real = Field(default=0.5, gt=0, le=1e6, description="the book's eta")
     mini_batch_size: int = Field(
         default=10, ge=1, le=MAX_COUNT, description="examples in a step, the book's m"
+    )
+    accumulate: Whole = Field(
+        default=1,
+        ge=1,
+        le=MAX_ACCUMULATE,
+        description="mini-batches whose gradients are added up before each update",
     )
     epochs: int = Field(
         default=30, ge=1, le=MAX_COUNT, description="passes over the training data"
@@ -194,3 +201,8 @@ class Hyperparameters(Section):
     class_weights: Weights | None = Field(
         default=None, description="a factor on the cost of each class's examples"
     )
+
+    @property
+    def examples_per_update(self) -> int:
+        """Those of all the mini-batches whose gradients are added up."""
+        return self.mini_batch_size * self.accumulate

@@ -21,7 +21,7 @@ from bpcompile.fields import (
     normalised,
     whole,
 )
-from bpcompile.operators import ACTIVATIONS, COSTS
+from bpcompile.operators import ACTIVATIONS, COSTS, PARALLELS
 from bpcompile.operators.entry import Activation, Cost
 from bpcompile.own import Own, OwnOperators, chosen_own
 from bpcompile.sections import Hyperparameters, InputLayer, Layer, Stack
@@ -39,7 +39,7 @@ class NetworkSpec(Section):
     from something invalid.
     """
 
-    optional: ClassVar[frozenset[str]] = frozenset({"operators"})
+    optional: ClassVar[frozenset[str]] = frozenset({"operators", "parallel"})
 
     version: Annotated[Literal[1], BeforeValidator(whole)] = Field(
         default=1, description="of this language"
@@ -70,6 +70,10 @@ class NetworkSpec(Section):
     )
     hyperparameters: Hyperparameters = Field(
         default=Hyperparameters(), description="how the network is trained"
+    )
+    parallel: Annotated[Operator, OneOf(PARALLELS)] = Field(
+        default=Operator("none"),
+        description="how the examples of every step are shared among processes",
     )
     schema_: str | None = Field(
         default=None,

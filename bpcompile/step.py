@@ -34,6 +34,8 @@ class Step:
     formula: str
 
     equation: ClassVar[str] = ""
+    #: The setting of a target without which it need not have a macro of this step.
+    needs: ClassVar[str] = ""
 
     @property
     def macro(self) -> str:

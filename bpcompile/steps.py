@@ -140,6 +140,27 @@ class WeightGradient(Step):
 
 
 @dataclass(frozen=True)
+class ReduceGradients(Step):
+    """All gradients added up over the ranks, of which each has a part of the examples.
+
+    Before anything else is done to them: what follows is the same on every rank. Each
+    is a sum over examples, so that how they are parted changes the rounding alone.
+    """
+
+    gradients: tuple[Tensor, ...]
+
+    needs: ClassVar[str] = "parallel"
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.gradients
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return self.gradients
+
+
+@dataclass(frozen=True)
 class ClipNorm(Step):
     """All gradients times min(1, limit / (norm + ε)), norm that of all together.
 
@@ -222,6 +243,7 @@ STEPS: tuple[type[Step], ...] = (
     WeighExamples,
     BiasGradient,
     WeightGradient,
+    ReduceGradients,
     ClipNorm,
     ClipValue,
     UpdateParameter,

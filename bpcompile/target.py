@@ -218,7 +218,8 @@ def _missing(target: Target) -> list[str]:
         missing += [f"{table}.{key}" for key in keys if key not in held]
     if "steps" in settings:
         macros = _macros(target, settings["steps"])
-        missing += [f"macro {s.__name__}" for s in STEPS if s.__name__ not in macros]
+        asked = [s for s in STEPS if not s.needs or settings.get(s.needs)]
+        missing += [f"macro {s.__name__}" for s in asked if s.__name__ not in macros]
     return missing
 
 

@@ -23,6 +23,7 @@ from bpcompile.operators import (
     COSTS,
     INITIALIZERS,
     OPTIMIZERS,
+    PARALLELS,
     REGULARIZERS,
     SCALINGS,
     SCHEDULES,
@@ -160,6 +161,10 @@ class Tables:
         ]
         head = ("`regularization`", "added to the cost", "to the gradient of w", "")
         return table(head, rows)
+
+    def parallels(self) -> str:
+        rows = [(f"`{k}`", e.description, e.formula) for k, e in PARALLELS.items()]
+        return table(("`parallel`", "", "before an update"), rows)
 
     def _one(self, entry: Entry, group: str, facts: tuple[str, ...]) -> str:
         """What there is to say of one operator beyond its row, with its plot."""

@@ -226,6 +226,7 @@ WHOLE: dict[str, Any] = {
     "hyperparameters": {
         "learning_rate": 0.5,
         "mini_batch_size": 10,
+        "accumulate": 2,
         "epochs": 30,
         "seed": 0,
         "optimizer": "sgd",
@@ -236,6 +237,7 @@ WHOLE: dict[str, Any] = {
         "validation_fraction": 0.2,
         "class_weights": [1, 0.5],
     },
+    "parallel": "none",
 }
 
 #: Where each registry's choices stand in it.
@@ -247,6 +249,7 @@ CHOICES: tuple[tuple[Mapping[str, Entry], tuple[Any, ...]], ...] = (
     (operators.COSTS, ("cost",)),
     (operators.OPTIMIZERS, ("hyperparameters", "optimizer")),
     (operators.SCHEDULES, ("hyperparameters", "schedule")),
+    (operators.PARALLELS, ("parallel",)),
 )
 
 

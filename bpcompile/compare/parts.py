@@ -23,7 +23,6 @@ from bpcompile.compare.sides import Network
 from bpcompile.step import ErrorStep, Step
 from bpcompile.steps import (
     Activate,
-    ClipNorm,
     LimitNorm,
     UpdateParameter,
 )
@@ -127,7 +126,7 @@ def _update(network: Network) -> Hashable:
 def _in_words(network: Network) -> str:
     """The update's formula, with what stands before it and after it."""
     plan = network.plan
-    first = [step.formula for step in _of_kind(ClipNorm, plan.clipping)]
+    first = [step.formula for step in (*plan.reduction, *plan.clipping)]
     block = plan.update[0]
     last = [s.formula for s in _of_kind(LimitNorm, block.steps)]
     # The formula of one layer's weights stands for all of them.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from bpcompile.compare.sides import Network
 from bpcompile.expr import Const
-from bpcompile.operators import OPTIMIZERS, REGULARIZERS
+from bpcompile.operators import OPTIMIZERS, PARALLELS, REGULARIZERS
 from bpcompile.operators.entry import Activation
 from bpcompile.step import Step
 from bpcompile.steps import (
@@ -78,7 +78,8 @@ def of_weights(a: Network, b: Network, left: int, right: int) -> Iterator[str]:
 
 def of_update(a: Network, b: Network) -> str:
     """Another optimizer, what it keeps, penalties and limits."""
-    return "; ".join([*_of_optimizer(a, b), *_of_penalties(a, b), *_of_limits(a, b)])
+    more = *_of_penalties(a, b), *_of_limits(a, b), *_of_sharing(a, b)
+    return "; ".join([*_of_optimizer(a, b), *more])
 
 
 # ---- Layers ------------------------------------------------------------------------
@@ -211,6 +212,13 @@ def _of_limits(a: Network, b: Network) -> Iterator[str]:
             yield f"{what} is limited"
         if before and not after:
             yield f"{what} is limited no longer"
+
+
+def _of_sharing(a: Network, b: Network) -> Iterator[str]:
+    """Who computes the gradient of a step."""
+    before, after = (PARALLELS[network.spec.parallel.kind] for network in (a, b))
+    if before != after:
+        yield f"{after.symbol} takes the place of {before.symbol}"
 
 
 def _penalties(network: Network) -> dict[str, str]:

@@ -10,7 +10,7 @@ from bpcompile.documents import format_of, write_document
 from bpcompile.errors import UserError, quote
 from bpcompile.explaining.content import CHOICES
 from bpcompile.explaining.explanation import Explanation, explain
-from bpcompile.options import add_format, add_output, add_overrides
+from bpcompile.options import add_format, add_output, add_overrides, add_parallel
 from bpcompile.picture import dot, mermaid, svg
 from bpcompile.spec import NetworkSpec
 from bpcompile.streams import result
@@ -64,6 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"this one alone: {', '.join(CHOICES)}",
     )
     add_overrides(parser)
+    add_parallel(parser)
     parser.add_argument(
         "--force", action="store_true", help="replace a file that is not ours"
     )

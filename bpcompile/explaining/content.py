@@ -26,7 +26,7 @@ from bpcompile.explaining.document import (
     Section,
 )
 from bpcompile.explaining.example import example
-from bpcompile.explaining.limits import after_update, before_update, norm_of_all
+from bpcompile.explaining.limits import after_update, before_update, of_all_layers
 from bpcompile.explaining.model import Node, Prose, Sentence, Symbol, mapped
 from bpcompile.explaining.notation import formula
 from bpcompile.explaining.numbers import WorkedExample
@@ -176,7 +176,7 @@ class Explained:
 
     def _clipping(self) -> Iterator[Section]:
         """What is done to the gradients of all layers before any update."""
-        formulas = norm_of_all(self.plan)
+        formulas = of_all_layers(self.plan)
         if formulas and self.choice.layer is None and self.choice.takes(0, UPDATE):
             code = self._code(0, UPDATE)
             items = (Beside(UPDATE, _labelled(UPDATE, formulas), code),)

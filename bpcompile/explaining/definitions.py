@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from bpcompile import operators
+from bpcompile.course import Schedule
 from bpcompile.explaining.document import Formula, Item, Paragraph, Term
 from bpcompile.explaining.expressions import SIGNS, expression, of_numbers
 from bpcompile.explaining.model import Infix, Prose
@@ -16,7 +17,7 @@ from bpcompile.lower_operators import kinks_in_words
 from bpcompile.lower_steps import LayerSteps
 from bpcompile.operators import ACTIVATIONS, OPTIMIZERS, SCALINGS, SCHEDULES
 from bpcompile.operators.entry import REALS, Activation, Body, Cost, Entry, Reduce
-from bpcompile.plan import Plan, Scaling, Schedule
+from bpcompile.plan import Plan, Scaling
 from bpcompile.spec import NetworkSpec
 
 

@@ -11,12 +11,13 @@ from bpcompile.plan import Plan
 from bpcompile.steps import ClipNorm, ClipValue, LimitNorm
 
 
-def norm_of_all(plan: Plan) -> tuple[Sentence, ...]:
-    """Where it is limited: the norm of the mean gradient, and what that does."""
+def of_all_layers(plan: Plan) -> tuple[Sentence, ...]:
+    """What is done to all gradients: added up over processes, limited in norm."""
+    added = tuple(sentence(step.formula) for step in plan.reduction)
     if not plan.clipping:
-        return ()
+        return added
     text = "norm = √(Σ g²) / m, over every entry g of all Σ ∂C/∂w and Σ ∂C/∂b"
-    return sentence(text), sentence(_by_norm(""))
+    return *added, sentence(text), sentence(_by_norm(""))
 
 
 def before_update(plan: Plan, layer: int) -> Iterator[Sentence]:

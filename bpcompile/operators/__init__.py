@@ -4,6 +4,7 @@ from bpcompile.operators.activations import ACTIVATIONS
 from bpcompile.operators.costs import COSTS
 from bpcompile.operators.initializers import INITIALIZERS
 from bpcompile.operators.optimizers import OPTIMIZERS
+from bpcompile.operators.parallels import PARALLELS
 from bpcompile.operators.regularizers import REGULARIZERS
 from bpcompile.operators.scalings import SCALINGS
 from bpcompile.operators.schedules import SCHEDULES
@@ -13,6 +14,7 @@ __all__ = [
     "COSTS",
     "INITIALIZERS",
     "OPTIMIZERS",
+    "PARALLELS",
     "REGULARIZERS",
     "SCALINGS",
     "SCHEDULES",

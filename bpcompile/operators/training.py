@@ -146,6 +146,23 @@ class Scaling(Entry):
         return self.shift == Const(0) and self.divisor == Const(1)
 
 
+@dataclass(frozen=True)
+class Parallel(Entry):
+    """How the examples of a step are shared among processes.
+
+    formula   what becomes of the gradients of each process's share before the update;
+              "" where there is one process and nothing to be done
+    """
+
+    symbol: str
+    formula: str = ""
+
+    @property
+    def shares(self) -> bool:
+        """Whether there may be more processes than one."""
+        return bool(self.formula)
+
+
 STATISTICS = ("mean", "std", "min", "max")
 
 Column = Sequence[float]

@@ -36,7 +36,7 @@ def learning_rate(
     chosen, eta = hyper.schedule, hyper.learning_rate * 0.5**halvings
     parameters = chosen.parameters
     by_step = parameters.get("unit") == "step"
-    units = -(-n // hyper.mini_batch_size) if by_step else 1
+    units = -(-n // hyper.examples_per_update) if by_step else 1
     total = hyper.epochs * units
     t = min(epoch * units + (step if by_step else 0), total - 1)
     warmup = int(parameters.get("warmup", 0))

@@ -201,8 +201,11 @@ def _epoch(
     on_step: Callable[[int, int, dict[str, Any]], None] | None,
     make_step: Callable[..., State],
 ) -> State:
-    """All mini-batches of an epoch, the last one perhaps a short one."""
-    n, m = len(data.x), spec.hyperparameters.mini_batch_size
+    """All mini-batches of an epoch, the last one perhaps a short one.
+
+    Of several whose gradients are added up, one large one.
+    """
+    n, m = len(data.x), spec.hyperparameters.examples_per_update
     order = epoch_order(n, seed, state.epoch)
     state = replace(state, step=0)
     for first in range(0, n, m):
