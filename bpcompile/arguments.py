@@ -31,6 +31,8 @@ bpcompile report LOG... [-o FILE] [--weights FILE [--data FILE] [--image HxW]]
                                the log of train --log as a page
 bpcompile convert WEIGHTS OUT [--spec SPEC] [--force]
                                .safetensors, .npz, .onnx: one into another
+bpcompile bench SPEC [--mpi [--ranks N,N,...] [--latency µs] [--bandwidth GBIT/S]]
+               [-t TARGET] [-f text|json|md] [-o FILE]    how long a step takes
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets
@@ -42,6 +44,7 @@ TEMPLATE = "classifier"
 #: The arguments of each command, in short; "" is build under no name.
 _SHORT = {
     "": "SPEC [-o FILE] ...",
+    "bench": "bench SPEC [--mpi] ...",
     "build": "build [SPEC... -o DIR/] ...",
     "check": "check SPEC [--run] ...",
     "convert": "convert WEIGHTS OUT [--spec SPEC] [--force]",
@@ -69,6 +72,7 @@ _OF_A_SPEC = {
 #: Commands with a package of their own, whose module `command` has `add_options` of a
 #: parser and `run` of the options, for an exit code.
 PACKAGES = {
+    "bench": "bpcompile.benching",
     "convert": "bpcompile.converting",
     "diff": "bpcompile.compare",
     "explain": "bpcompile.explaining",

@@ -86,7 +86,7 @@ def test_sum_that_seems_slower_than_the_whole_allreduce_is_all_of_it() -> None:
 
 # ---- A step ------------------------------------------------------------------------
 
-WORK = Work(mini_batch_size=100, gradient_bytes=2000)
+WORK = Work(examples=100, gradient_bytes=2000)
 COMPUTE = Compute(overhead=10.0, each=1.0)
 
 
@@ -105,12 +105,6 @@ def test_one_rank_is_as_fast_as_itself() -> None:
     assert (found.step, found.speed_up, found.efficiency) == (110.0, 1.0, 1.0)
 
 
-def test_accumulated_mini_batches_share_one_allreduce() -> None:
-    work = Work(100, 2000, accumulate=4)
-    found = predict(work, COMPUTE, NETWORK, 2)
-    assert (found.latency, found.transfer) == (0.5, 5.5)
-
-
 def test_last_ranks_have_nothing_where_examples_run_out() -> None:
     found = predict(WORK, COMPUTE, FREE, 64)
     assert found.share == 2  # 36 ranks have two, 28 have one
@@ -119,7 +113,7 @@ def test_last_ranks_have_nothing_where_examples_run_out() -> None:
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 8, 1000])
-def test_mini_batch_from_which_ranks_pay_is_the_least_such(ranks: int) -> None:
+def test_step_from_which_ranks_pay_is_the_least_such(ranks: int) -> None:
     enough = predict(WORK, COMPUTE, NETWORK, ranks).pays_from
     assert enough is not None and enough % ranks == 0
     at, below = (
@@ -130,7 +124,7 @@ def test_mini_batch_from_which_ranks_pay_is_the_least_such(ranks: int) -> None:
     assert enough == ranks or below < 0.5
 
 
-def test_no_mini_batch_helps_where_examples_cost_nothing() -> None:
+def test_no_number_of_examples_helps_where_examples_cost_nothing() -> None:
     found = predict(WORK, Compute(10.0, 0.0), NETWORK, 4)
     assert found.pays_from is None
     assert predict(WORK, Compute(10.0, 0.0), NETWORK, 1).pays_from == 1

@@ -16,7 +16,7 @@ class Line:
     off: float
 
 
-def fitted(measured: Mapping[float, float]) -> Line:
+def fitted(measured: Mapping[int, float]) -> Line:
     """The line through measured values above zero, by x, that is least off.
 
     Least squares of what it is off by as a share of each value, for the times of small

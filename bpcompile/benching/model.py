@@ -18,11 +18,15 @@ from dataclasses import dataclass
 
 #: Ranks pay while at least this share of what they could do is done.
 PAYS = 0.5
-#: What may stand in the way of more ranks, in words.
-REPEATED = "what every rank repeats: the update, the order, the calls"
-UNEVEN = "shares that differ by an example, or ranks without one"
-LATENCY = "the latency of messages"
-TRANSFER = "the bytes of the gradients"
+#: What may stand in the way of more ranks: the update, the order of the epoch and the
+#: calls, of which every rank has all; shares that differ by an example, or ranks
+#: without one; messages, however short; the gradients.
+REPEATED, UNEVEN, LATENCY, TRANSFER = (
+    "what all repeat",
+    "uneven shares",
+    "latency",
+    "bytes",
+)
 
 
 @dataclass(frozen=True)
@@ -93,24 +97,21 @@ def calibrated(start: float, slope: float, added: float) -> Interconnect:
 
 @dataclass(frozen=True)
 class Work:
-    """What a network's training asks of ranks.
+    """What a network's training asks of ranks: the examples of a step, of which each
+    takes its share, and the bytes of all gradients, which an Allreduce adds up."""
 
-    accumulate  mini-batches of which the gradients are added before one Allreduce
-    """
-
-    mini_batch_size: int
+    examples: int
     gradient_bytes: int
-    accumulate: int = 1
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A step on so many ranks, for one mini-batch.
+    """A step on so many ranks.
 
     share       examples of the rank that has most
     speed_up    how many times as fast as on one rank; efficiency: of each rank's own
-    pays_from   the mini-batch, a multiple of the ranks, from which `PAYS` is reached;
-                None where examples take no time that ranks could share
+    pays_from   the examples of a step, a multiple of the ranks, from which `PAYS` is
+                reached; None where examples take no time that ranks could share
     """
 
     ranks: int
@@ -155,21 +156,17 @@ def predict(
     work: Work, compute: Compute, interconnect: Interconnect, ranks: int
 ) -> Prediction:
     """A step of `work` on so many ranks; ranks >= 1."""
-    m = work.mini_batch_size
     exchange = interconnect.allreduce(ranks, work.gradient_bytes)
-    latency, transfer = (
-        part / work.accumulate for part in (exchange.latency, exchange.transfer)
-    )
-    share = -(-m // ranks)
+    share = -(-work.examples // ranks)
     took = compute.seconds(share)
     return Prediction(
         ranks=ranks,
         share=share,
         compute=took,
-        latency=latency,
-        transfer=transfer,
-        speed_up=compute.seconds(m) / (took + latency + transfer),
-        pays_from=_pays_from(compute, latency + transfer, ranks),
+        latency=exchange.latency,
+        transfer=exchange.transfer,
+        speed_up=compute.seconds(work.examples) / (took + exchange.seconds),
+        pays_from=_pays_from(compute, exchange.seconds, ranks),
     )
 
 
@@ -198,7 +195,7 @@ def verdict(predictions: Sequence[Prediction], work: Work, compute: Compute) -> 
 
 
 def _reason(prediction: Prediction, work: Work, compute: Compute) -> str:
-    even = work.mini_batch_size / prediction.ranks
+    even = work.examples / prediction.ranks
     lost = {
         REPEATED: compute.overhead * (1 - 1 / prediction.ranks),
         UNEVEN: (prediction.share - even) * compute.each,
