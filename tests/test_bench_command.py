@@ -83,7 +83,7 @@ def test_what_only_whole_runs_need_is_left_out_of_steps() -> None:
 def test_rows_fill_whole_steps_and_no_more_memory_than_there_is() -> None:
     data = data_of(spec_of(layers=[784, 10], cost="quadratic"))
     assert len(data["x"]) == len(data["y"]) == 64
-    assert data["examples"] == 10 * data["steps"] == 640
+    assert data["examples"] == 10 * data["steps"] == 160
     wide = spec_of(
         layers=[1_000_000, 2],
         cost="quadratic",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,8 @@ JOB, RESULT = "job.json", "result.json"
 PROBE, RANKS_PROBE = "bpcompile.benching.probe", "bpcompile.benching.ranks_probe"
 #: Seconds that a process has to end by itself when it is told to.
 PATIENCE = 5
+#: How the last line of a traceback begins.
+_ERROR = re.compile(r"[\w.]*(Error|Exception): ")
 NEEDS = "needs {}: pip install 'bpcompile[mpi]'"
 
 
@@ -87,8 +90,10 @@ def _run(command: Sequence[str], one_thread: bool) -> None:
     finally:
         _end(process)
     if process.returncode != 0:
-        words = said.strip().splitlines() or [f"exit code {process.returncode}"]
-        raise UserError(f"nothing could be measured: {printable(words[-1])}")
+        lines = said.strip().splitlines() or [f"exit code {process.returncode}"]
+        # After a traceback, an MPI has words of its own for how the job ended.
+        last = next(filter(_ERROR.match, reversed(lines)), lines[-1])
+        raise UserError(f"nothing could be measured: {printable(last)}")
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     comm = MPI.COMM_WORLD
     job: dict[str, Any] = json.loads((folder / JOB).read_text("utf-8"))
     if comm.size != job["ranks"]:
-        raise SystemExit("mpirun starts the ranks of another MPI than mpi4py's")
+        raise RuntimeError("mpirun starts the ranks of another MPI than mpi4py's")
     timers = {**_trainers(folder, job, comm), **_messages(job, comm)}
     found = medians(_turns(timers, job["rounds"], comm))
     if comm.rank == 0:

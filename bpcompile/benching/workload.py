@@ -17,7 +17,7 @@ LEARNING_RATE = 1e-6
 #: Numbers that are drawn for rows; they are repeated, as times do not depend on them.
 MOST_DRAWN, MOST_ROWS = 65_536, 64
 #: Of one epoch: as many steps as fit into so many numbers.
-MOST_NUMBERS, MOST_STEPS, LEAST_STEPS = 1 << 23, 64, 2
+MOST_NUMBERS, MOST_STEPS, LEAST_STEPS = 1 << 22, 16, 2
 #: Beyond so many numbers for the least steps, two copies would take gigabytes.
 TOO_MANY = 1 << 28
 
