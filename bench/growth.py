@@ -12,7 +12,7 @@ from growth_plot import Curve, Panel, svg
 from bpcompile.benching.fit import Line
 from bpcompile.benching.growth import Growth, Machine, Network
 from bpcompile.benching.model import Prediction, Work
-from bpcompile.benching.tables import seconds_text
+from bpcompile.benching.tables import seconds_text, share_text
 
 #: How far a prediction may be from what is measured.
 WANTED = 0.25
@@ -148,19 +148,13 @@ def predicted(growths: Mapping[str, Growth]) -> Iterator[str]:
     yield f"|---|{'--:|' * (len(first.ranks) + 2)}---|--:|"
     for name, growth in growths.items():
         found, size = growth.verdict, growth.work.examples
-        shares = (f"{p.efficiency:.1%}" for p in growth.predictions)
+        shares = (share_text(p.efficiency) for p in growth.predictions)
         pays = "-" if found.pays is None else f"{found.pays.ranks:,}"
         short = name.partition(" at ")[0]
         most = growth.predictions[-1].pays_from
         ends = (pays, found.reason, "-" if most is None else f"{most:,}")
-        cells = (short, f"{size:,}", *map(_short, shares), *ends)
+        cells = (short, f"{size:,}", *shares, *ends)
         yield f"| {' | '.join(cells)} |"
-
-
-def _short(share: str) -> str:
-    """Of 10 % and more no tenth is worth its place."""
-    whole, _, tenth = share.partition(".")
-    return f"{whole}%" if len(whole) > 1 else f"{whole}.{tenth}"
 
 
 def over(growths: Mapping[str, Growth], network: Network) -> dict[str, Growth]:

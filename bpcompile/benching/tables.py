@@ -32,6 +32,11 @@ def _padded(shown: str) -> str:
     return shown + point + "0" * (DIGITS - len(digits))
 
 
+def share_text(share: float) -> str:
+    """In percent, with a tenth where there are less than ten: 76%, 7.3%."""
+    return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"
+
+
 def aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as wide as their cells, the first to the left; it ends with a line feed."""
     table = [head, *rows]

@@ -16,7 +16,7 @@ from bpcompile.benching.model import (
     UNEVEN,
     Prediction,
 )
-from bpcompile.benching.tables import aligned, markdown, seconds_text
+from bpcompile.benching.tables import aligned, markdown, seconds_text, share_text
 from bpcompile.summary import size_text
 
 HEAD = (
@@ -164,7 +164,7 @@ def _row(prediction: Prediction) -> tuple[str, ...]:
         seconds_text(prediction.step),
         f"{prediction.communication:.0%}",
         f"{prediction.speed_up:.3g}",
-        f"{prediction.efficiency:.0%}",
+        share_text(prediction.efficiency),
         "-" if prediction.pays_from is None else f"{prediction.pays_from:,}",
     )
 
@@ -176,7 +176,8 @@ def _ends(growth: Growth) -> Iterable[str]:
         yield f"\nIt pays on all of them: efficiency is {PAYS:.0%} or more."
         return
     pays, fastest = found.pays, found.fastest
-    limit = "none of them" if pays is None else f"{_ranks(pays.ranks)} and fewer"
+    most = 1 if pays is None else pays.ranks
+    limit = f"{_ranks(most)} and fewer" if most > 1 else "one rank alone"
     yield (
         f"\nIt pays on {limit}. On {_ranks(found.first.ranks)} most of what is lost\n"
         f"goes to {WHY[found.reason]}."
