@@ -165,8 +165,8 @@ def plot(found: Found) -> str:
     """Speed-ups as the ranks here exchange gradients, and over a cluster's network."""
     here, cluster = found.growths, over(found.growths, CLUSTER)
     panels = (
-        Panel("exchanging as in one machine", tuple(_curves(here))),
-        Panel(f"over a network of {_network()}", tuple(_curves(cluster))),
+        Panel("predicted, messages as in one machine", tuple(_curves(here))),
+        Panel(f"predicted, {_network()}", tuple(_curves(cluster))),
     )
     return svg(panels, "Predicted speed-up over the number of ranks, 1 to 1,024")
 
@@ -179,7 +179,7 @@ def _curves(growths: Mapping[str, Growth]) -> Iterator[Curve]:
     for name, growth in growths.items():
         points = tuple((p.ranks, p.speed_up) for p in growth.predictions)
         m = growth.work.examples
-        yield Curve(f"{name.partition(' at ')[0]}, {m:,}", points)
+        yield Curve(f"{name.partition(' at ')[0]} at {m:,}", points)
 
 
 # ---- The page ----------------------------------------------------------------------

@@ -155,7 +155,7 @@ def test_page_and_plot_are_made_of_the_figures_that_are_kept(
     assert merged == f"before\n{text}\nafter\n"
     root = ElementTree.fromstring(bench.growth.plot(kept))
     words = [word.text for word in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"4-2, 20", "other, 20", "1,024", "ranks"} <= set(words)
+    assert {"4-2 at 20", "other at 20", "1,024", "ranks"} <= set(words)
     curves = [
         path.get("d", "")
         for path in root.iter("{http://www.w3.org/2000/svg}path")
