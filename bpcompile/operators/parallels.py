@@ -15,8 +15,7 @@ MPI = Parallel(
     aliases=("ddp", "data_parallel", "distributed", "horovod"),
     description="the ranks of an MPI job share the examples of every step",
     symbol="MPI",
-    formula="∂C/∂w and ∂C/∂b of every layer are added up over all ranks: "
-    "one sum over one buffer",
+    formula="all ∂C/∂w and ∂C/∂b, added up over the ranks: one sum over one buffer",
 )
 
 PARALLELS = {entry.kind: entry for entry in (NONE, MPI)}
