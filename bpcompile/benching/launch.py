@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.machinery import SOURCE_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bpcompile.errors import UserError, printable
 
+SUFFIX = SOURCE_SUFFIXES[0]
 JOB, RESULT = "job.json", "result.json"
 PROBE, RANKS_PROBE = "bpcompile.benching.probe", "bpcompile.benching.ranks_probe"
 #: Seconds that a process has to end by itself when it is told to.
@@ -41,7 +43,7 @@ def measured(
         command = [*launcher, sys.executable, "-m", "mpi4py", "-m", RANKS_PROBE]
     with tempfile.TemporaryDirectory(prefix="bpcompile-bench-") as name:
         folder = Path(name)
-        modules = {name: f"module_{i}.py" for i, name in enumerate(texts)}
+        modules = {name: f"module_{i}{SUFFIX}" for i, name in enumerate(texts)}
         for name, text in texts.items():
             (folder / modules[name]).write_text(text, "utf-8")
         (folder / JOB).write_text(json.dumps({**job, "modules": modules}), "utf-8")
