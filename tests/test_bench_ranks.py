@@ -149,7 +149,9 @@ def test_page_and_plot_are_made_of_the_figures_that_are_kept(
     assert text == bench.growth.page(made, "the command")
     # 3e-4 by the line, 1.5e-4 measured; four ranks have no cores of their own.
     assert "| 4-2 at 20 | generated NumPy | 2 | 150 µs | 10% | 2.00 | 25% |" in text
-    assert "| 4-2 at 20 | generated NumPy | 4 | 75.0 µs | 10% | 4.00 | 25% |  |  |" in text
+    assert (
+        "| 4-2 at 20 | generated NumPy | 4 | 75.0 µs | 10% | 4.00 | 25% |  |  |" in text
+    )
     page = f"before\n{bench.growth.BEGIN}\nold\n{bench.growth.END}\nafter\n"
     merged = bench.growth.merged(page, text)
     assert merged == f"before\n{text}\nafter\n"
