@@ -9,7 +9,7 @@ one step of it is compared with that of the generated NumPy module in float64. B
 the times stands what the model of `bpcompile bench --mpi` says, which is measured in the
 same run, and then what it says of the gallery's networks on up to 1,024 ranks. With
 --write, tables and plot go to docs/scale-out.md and docs/scale-out.svg; with --results
-the figures are kept, and a second run writes from them what was measured before.
+figures are kept after each network, and a second run measures what is missing among them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 from bouts import BOUTS
 from growth import OWN, PEER, Found, Run, merged, page, plot
@@ -120,17 +121,21 @@ def machine() -> Iterator[str]:
     yield ", ".join(f"{name} {found[name]}" for name in names if name in found)
 
 
-def measured(limits: Limits) -> Found:
-    runs: list[Run] = []
-    growths: dict[str, Growth] = {}
+def measured(found: Found, limits: Limits) -> Iterator[Found]:
+    """What there is, and more with every network that was not among it."""
     for work in WORKS:
-        fields = {**spec_of(work), "name": "wide"}
-        spec = NetworkSpec.model_validate_json(json.dumps(fields))
-        growths[work.title] = grown(spec)
-        runs += timed(work, limits)
+        if work.title not in found.growths:
+            fields = {**spec_of(work), "name": "wide"}
+            spec = NetworkSpec.model_validate_json(json.dumps(fields))
+            growths = {**found.growths, work.title: grown(spec)}
+            runs = (*found.runs, *timed(work, limits))
+            found = replace(found, growths=growths, runs=runs)
+            yield found
     for path in sorted(ROOT.glob("specs/*.json")):
-        growths[path.stem] = grown(load_spec(path))
-    return Found(tuple(runs), growths, tuple(machine()))
+        if path.stem not in found.growths:
+            growths = {**found.growths, path.stem: grown(load_spec(path))}
+            found = replace(found, growths=growths)
+            yield found
 
 
 def main() -> None:
@@ -138,15 +143,18 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_limits(arguments)
     add = arguments.add_argument
-    add("--results", type=pathlib.Path, help="a file of figures, read if it is there")
+    add("--results", type=pathlib.Path, help="a file of figures, to go on with")
     add("--write", action="store_true", help="docs/scale-out.md and its plot")
     options = arguments.parse_args()
-    if options.results and options.results.exists():
-        found = Found.read(options.results.read_text("utf-8"))
-    else:
-        found = measured(limits_of(options))
-        if options.results:
-            options.results.write_text(found.text(), "utf-8")
+    kept: pathlib.Path | None = options.results
+    found = Found((), {}, tuple(machine()))
+    if kept and kept.exists():
+        found = Found.read(kept.read_text("utf-8"))
+    for more in measured(found, limits_of(options)):
+        found = more
+        print(*found.growths, sep=", ", file=sys.stderr)
+        if kept:  # after each, for it takes minutes and may be ended
+            kept.write_text(found.text(), "utf-8")
     text = page(found, "python bench/scale_out.py --write")
     print(text)
     if options.write:

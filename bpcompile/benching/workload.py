@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from bpcompile.check import sample_data
@@ -16,8 +17,8 @@ from bpcompile.spec import NetworkSpec
 LEARNING_RATE = 1e-6
 #: Numbers that are drawn for rows; they are repeated, as times do not depend on them.
 MOST_DRAWN, MOST_ROWS = 65_536, 64
-#: Of one epoch: as many steps as fit into so many numbers.
-MOST_NUMBERS, MOST_STEPS, LEAST_STEPS = 1 << 22, 16, 2
+#: Of one epoch: so many steps that a fast core has them behind it in a tenth of a second.
+MOST_PRODUCTS, MOST_STEPS, LEAST_STEPS = 1 << 32, 16, 4
 #: Beyond so many numbers for the least steps, two copies would take gigabytes.
 TOO_MANY = 1 << 28
 
@@ -53,5 +54,7 @@ def data_of(spec: NetworkSpec) -> Mapping[str, Any]:
         )
     rows = max(1, min(MOST_ROWS, MOST_DRAWN // inputs))
     x, y = sample_data(spec, rows)
-    steps = max(LEAST_STEPS, min(MOST_STEPS, MOST_NUMBERS // (m * inputs)))
+    sizes = [layer.size for layer in spec.layers]
+    products = 3 * m * sum(n_in * n for n_in, n in pairwise(sizes))
+    steps = max(LEAST_STEPS, min(MOST_STEPS, MOST_PRODUCTS // products))
     return {"x": x, "y": y, "examples": steps * m, "steps": steps}
