@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from bpcompile import __version__
 from bpcompile.abilities import refuse_beyond
+from bpcompile.at_once import at_once
 from bpcompile.bytecode import TemplateCode
 from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
@@ -177,6 +178,7 @@ def environment(target: Target, words: Words | None = None) -> Environment:
         filled=filled,
         in_lines=in_lines,
         shared=shared,
+        at_once=at_once,
         Var=Var,
         zip=zip,
     )

@@ -125,8 +125,9 @@ ADAM: tuple[Fault, ...] = (
         ("np.sqrt(square)", "square"),
         "adam",
     ),
-    both(
-        "Adam: state of another layer",
+    each(
+        "Adam: another state than its own",
+        ("self.mean, self.square, rate", "self.mean, self.mean, rate"),
         ("self.mean_w3, self.square_w3", "self.mean_w3, self.square_w2"),
         "adam",
     ),

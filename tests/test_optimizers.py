@@ -3,7 +3,9 @@ and the update around it: penalties, clipping, max-norm."""
 
 from __future__ import annotations
 
+import copy
 import functools
+import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -178,6 +180,30 @@ def test_what_is_kept_is_the_networks_own(kind: str, target: str) -> None:
         beside.update_mini_batch(x[batch], y[batch], N)
         other.update_mini_batch(y[batch] @ np.ones((3, 4)), y[batch], N)
     assert apart(beside.parameters, alone.parameters) == 0
+
+
+def through_pickle(net: Any) -> Any:
+    return pickle.loads(pickle.dumps(net))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kind", ["adam", "nesterov", "momentum"])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, through_pickle])
+def test_a_copy_of_a_network_trains_as_it_would_have(
+    kind: str, copied: Any, target: str
+) -> None:
+    """Of arrays that are parts of another a copy has its own: the parts must be those
+    of the copy's, or its optimizer steps by gradients that nobody fills."""
+    module = module_of(spec_with(optimizer=kind), target)
+    x, y = data()
+    net, other = module.Network(), module.Network()
+    for network in (net, other):
+        network.update_mini_batch(x[:4], y[:4], N)
+    net = copied(net)
+    for _ in range(2):
+        net.update_mini_batch(x[4:8], y[4:8], N)
+        other.update_mini_batch(x[4:8], y[4:8], N)
+    assert apart(net.parameters, other.parameters) == 0
 
 
 # ---- Lion, of which PyTorch has none -----------------------------------------------
