@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import SPECS, TARGETS, bpcompile, run, spec_of
 
-from bpcompile.benching import launch
+from bpcompile.benching import launch, telling
 from bpcompile.benching.fit import fitted
 from bpcompile.benching.growth import Growth, Machine, Network
 from bpcompile.benching.model import Work
@@ -122,7 +123,7 @@ def growth() -> Growth:
 
 
 def test_table_says_what_is_measured_and_what_is_predicted(growth: Growth) -> None:
-    text = growth.text()
+    text = telling.text(growth)
     measured, predicted = text.split("\npredicted, ")
     assert "compute: 1.00 ms + 10.0 µs for each example (4 GFLOP/s)" in measured
     assert "Allreduce: 5.00 µs + 1 ns a byte, off by 0% at most" in measured
@@ -139,7 +140,7 @@ def test_network_of_ones_own_takes_the_place_of_what_was_measured(
     growth: Growth,
 ) -> None:
     given = Network(latency=100.0, bandwidth=8.0)
-    found = json.loads(Growth(**{**vars(growth), "given": given}).to_json())
+    found = json.loads(telling.json_text(replace(growth, given=given)))
     assert found["interconnect"]["latency"] == pytest.approx(1e-4)
     assert found["interconnect"]["per_byte"] == pytest.approx(1e-9)
     # What was measured here is not compared with another network.
@@ -149,10 +150,12 @@ def test_network_of_ones_own_takes_the_place_of_what_was_measured(
 
 
 def test_forms_hold_the_same_numbers(growth: Growth) -> None:
-    found = json.loads(growth.to_json())
+    found = json.loads(telling.json_text(growth))
     assert [p["ranks"] for p in found["predicted"]] == [1, 2, 64]
     assert (found["pays_up_to"], found["does_not_pay_from"]) == (2, 64)
-    cells = {line.split(" | ")[0] for line in growth.markdown().splitlines()}
+    cells = {
+        line.split(" | ")[0] for line in telling.markdown_text(growth).splitlines()
+    }
     assert {"| ranks", "| 1", "| 2", "| 64"} <= cells
 
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable, Mapping
 
-from bpcompile.benching.growth import Growth, Network, measure_growth
-from bpcompile.benching.steps import Steps, time_steps
+from bpcompile.benching import steps, telling
+from bpcompile.benching.growth import Network, measure_growth
 from bpcompile.documents import format_of, write_document
 from bpcompile.errors import UserError, quote
 from bpcompile.options import add_format, add_output, add_overrides
 from bpcompile.streams import result
 
-FORMATS: Mapping[str, Callable[[Steps | Growth], str]] = {
-    "text": lambda found: found.text(),
-    "json": lambda found: found.to_json(),
-    "md": lambda found: found.markdown(),
-}
 #: The ranks that are predicted unless told otherwise.
 RANKS = tuple(1 << power for power in range(11))
 MOST_RANKS, MOST_COUNTS = 1_000_000, 100
@@ -38,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "number of ranks would take after that: docs/scale-out.md."
     )
     parser.add_argument("spec", metavar="SPEC", help='JSON or TOML, "-" for stdin')
-    add_format(parser, ", ".join(FORMATS), "text")
+    add_format(parser, ", ".join(steps.FORMS), "text")
     add_output(parser)
     parser.add_argument("-t", dest="target", metavar="TARGET", help="see: targets")
     parser.add_argument(
@@ -70,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure and write; the exit code is 0."""
     from bpcompile.api import load_spec_with_warnings
 
-    options.format = format_of(options.format, options.output, FORMATS)
+    options.format = format_of(options.format, options.output, steps.FORMS)
     for name in _OF_RANKS:
         if getattr(options, name) is not None and not options.mpi:
             raise UserError(f"--{name} goes with --mpi")
@@ -81,10 +75,10 @@ def run(options: argparse.Namespace) -> int:
     options.messages.found(warnings)
     if options.mpi:
         network = Network(latency, bandwidth)
-        found: Steps | Growth = measure_growth(spec, options.target, ranks, network)
+        growth = measure_growth(spec, options.target, ranks, network)
+        text = telling.FORMS[options.format](growth)
     else:
-        found = time_steps(spec, options.target)
-    text = FORMATS[options.format](found)
+        text = steps.FORMS[options.format](steps.time_steps(spec, options.target))
     if options.output == "-":
         result(text)
     else:

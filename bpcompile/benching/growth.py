@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,7 +29,8 @@ ROUNDS = 9
 #: Ranks that measure, all at once: fewer have nobody to talk to.
 RANKS = 2
 MICROSECOND, GIGABIT = 1e-6, 1e9 / 8
-#: A number, which an Allreduce takes as long for as for none, and parts of the gradient.
+#: Bytes of one number, whose Allreduce is latency alone, and parts of the gradients: an
+#: eighth, a quarter, a half, all.
 SMALLEST, PARTS = 8, (8, 4, 2, 1)
 
 
@@ -119,24 +119,6 @@ class Growth:
     ) -> tuple[Prediction, ...]:
         step = self.machine.step
         return tuple(predict(self.work, step, interconnect, p) for p in ranks)
-
-    def text(self) -> str:
-        """What was measured, a table of predictions, and what they come to."""
-        from bpcompile.benching.telling import text
-
-        return text(self)
-
-    def markdown(self) -> str:
-        """The same as a list, a table of Markdown and a paragraph."""
-        from bpcompile.benching.telling import markdown_text
-
-        return markdown_text(self)
-
-    def to_json(self) -> str:
-        """Times in seconds; "version" is that of this form."""
-        from bpcompile.benching.telling import fields
-
-        return json.dumps({"version": 1, **fields(self)}, indent=2) + "\n"
 
 
 def measure_growth(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from bpcompile.benching.launch import measured
@@ -107,3 +107,10 @@ def _timeable(name: str | None) -> list[Target]:
     if not found:
         raise UserError(f'target "{name}" cannot be timed by bench')
     return found
+
+
+FORMS: Mapping[str, Callable[[Steps], str]] = {
+    "text": Steps.text,
+    "json": Steps.to_json,
+    "md": Steps.markdown,
+}

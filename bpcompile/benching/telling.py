@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -70,8 +71,12 @@ def markdown_text(growth: Growth) -> str:
     )
 
 
-def fields(growth: Growth) -> dict[str, Any]:
-    """As JSON holds it: times in seconds, sizes in bytes."""
+def json_text(growth: Growth) -> str:
+    """Times in seconds, sizes in bytes; "version" is that of this form."""
+    return json.dumps({"version": 1, **_fields(growth)}, indent=2) + "\n"
+
+
+def _fields(growth: Growth) -> dict[str, Any]:
     found, machine = growth.verdict, growth.machine
     measured = asdict(machine)
     measured["ranks"] = RANKS
@@ -85,8 +90,8 @@ def fields(growth: Growth) -> dict[str, Any]:
         "multiply_adds": growth.multiply_adds,
         "measured": measured,
         "interconnect": {**asdict(given), "given": asdict(growth.given)},
-        "here": [_fields(prediction) for prediction in growth.here],
-        "predicted": [_fields(prediction) for prediction in growth.predictions],
+        "here": [_about(prediction) for prediction in growth.here],
+        "predicted": [_about(prediction) for prediction in growth.predictions],
         "pays_up_to": found.pays and found.pays.ranks,
         "fastest": found.fastest.ranks,
         "does_not_pay_from": found.first and found.first.ranks,
@@ -195,10 +200,17 @@ def _ranks(count: int) -> str:
     return f"{count:,} rank{'s' if count > 1 else ''}"
 
 
-def _fields(prediction: Prediction) -> dict[str, Any]:
+def _about(prediction: Prediction) -> dict[str, Any]:
     return {
         **asdict(prediction),
         "step": prediction.step,
         "communication": prediction.communication,
         "efficiency": prediction.efficiency,
     }
+
+
+FORMS: Mapping[str, Callable[[Growth], str]] = {
+    "text": text,
+    "json": json_text,
+    "md": markdown_text,
+}
