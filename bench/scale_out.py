@@ -27,10 +27,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-from bouts import BOUTS
 from growth import OWN, PEER, Found, Run, merged, page, plot
 from importing import ROOT
-from races import vectors
+from races import RACES, vectors
 from rounds import (
     Contender,
     Limits,
@@ -52,9 +51,7 @@ from bpcompile.spec import NetworkSpec
 
 HERE = pathlib.Path(__file__).resolve().parent
 PAGE, PLOT = ROOT / "docs" / "scale-out.md", ROOT / "docs" / "scale-out.svg"
-WORKS = tuple(
-    race.work for race in BOUTS if race.cores == 2 and race.work.optimizer == "sgd"
-)
+WORKS = tuple(race.work for race in RACES if race.cores == 2)
 CORES, COUNTS = 2, (1, 2, 4)
 #: What `python bench/ranks.py NAME` answers to, and what tables call it.
 TITLES = {"numpy": OWN, "torch": PEER}

@@ -466,6 +466,9 @@ def test_missing_spec(capsys: Captured) -> None:
     expected = "bpcompile: cannot read nix.json: no such file\n"
     assert refusal_of("nix.json", capsys=capsys) == expected
     assert "it is a directory" in refusal_of(".", capsys=capsys)
+    # A variable that a script forgot to set, in quotes.
+    nameless = 'bpcompile: cannot read "": give the name of a file\n'
+    assert refusal_of("", capsys=capsys) == nameless
 
 
 @pytest.mark.fault("OUT-22")

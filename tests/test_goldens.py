@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 
 import pytest
-from support import EVERY_TARGET, ROOT, SPECS, renderer, text_of
+from support import EVERY_TARGET, ROOT, SPECS, TARGETS, renderer, text_of
 
 from bpcompile import load_spec
 from bpcompile.lower import lower
@@ -59,6 +59,19 @@ def test_updates(name, target, golden):
     overrides = [f"hyperparameters.{setting}" for setting in UPDATES[name]]
     text = text_of(load_spec(SPECS / "xor.json", overrides), target, library=True)
     golden(file(target, name, target), text)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_ranks(target, golden):
+    """What sharing steps among ranks adds, and adding up several mini-batches."""
+    overrides = ["parallel=mpi", "hyperparameters.accumulate=2"]
+    text = text_of(load_spec(SPECS / "digits.json", overrides), target, library=True)
+    golden(file(target, "digits_ranks", target), text)
+
+
+def test_whole_module_of_ranks(golden):
+    text = text_of(load_spec(SPECS / "digits.json", ["parallel=mpi"]))
+    golden(file("whole", "digits_ranks", "numpy"), text)
 
 
 WHOLE = [*((name, "numpy") for name in ("xor", "digits", "sine")), ("xor", "c")]

@@ -172,6 +172,37 @@ VARIANTS = {
         "cost": LIKELY,
         "hyperparameters": {"class_weights": [1.5] * 30},
     },
+    "accumulating": {
+        "layers": [3, {"size": 4, "dropout": 0.5}, 2],
+        "cost": "cross_entropy",
+        "hyperparameters": {"accumulate": 2, "optimizer": "adam", **DECAY},
+    },
+    "ranks": {"layers": [3, 4, 2], "cost": "cross_entropy", "parallel": "mpi"},
+    "ranks_of_values": {
+        "layers": [{"size": 3, "scaling": "standardize", "dropout": 0.5}, IDENTITY],
+        "cost": "quadratic",
+        "task": "regression",
+        "hyperparameters": {
+            **STOPPING,
+            **HALVING,
+            **HALF,
+            **DECAY,
+            "accumulate": 2,
+            "clipping": {"norm": 1.0},
+        },
+        "parallel": "mpi",
+    },
+    "ranks_of_classes": {
+        "layers": [{"size": 3, "scaling": "min_max"}, {**SOFTMAX, "dropout": 0.0}],
+        "cost": LIKELY,
+        "hyperparameters": {
+            **HALF,
+            "class_weights": [1, 2, 3],
+            "clipping": {"value": 1.0},
+            "optimizer": "adam",
+        },
+        "parallel": "mpi",
+    },
     **{
         f"{kind}_by_{unit}_{warmup}": {
             "layers": [3, 2],

@@ -17,8 +17,9 @@ from bpcompile.spec import NetworkSpec
 LEARNING_RATE = 1e-6
 #: Numbers that are drawn for rows; they are repeated, as times do not depend on them.
 MOST_DRAWN, MOST_ROWS = 65_536, 64
-#: Of one epoch: so many steps that a fast core has them behind it in a tenth of a second.
-MOST_PRODUCTS, MOST_STEPS, LEAST_STEPS = 1 << 32, 16, 4
+#: Of one epoch: so many steps that a core has them behind it in a fifth of a second, but
+#: enough for what all ranks do once an epoch not to count.
+MOST_PRODUCTS, MOST_STEPS, LEAST_STEPS = 1 << 33, 16, 8
 #: Beyond so many numbers for the least steps, two copies would take gigabytes.
 TOO_MANY = 1 << 28
 

@@ -31,6 +31,8 @@ def read_file(path: str) -> Document:
 
 def file_bytes(path: str, most: int = MAX_BYTES) -> bytes:
     """All of a regular file; UserError where there is none, or it is larger."""
+    if not path:
+        raise UserError('cannot read "": give the name of a file')
     name = printable(path)
     try:
         about = os.stat(path)
