@@ -109,7 +109,7 @@ def test_training_is_that_of_the_plain_program_and_rank_0_alone_is_seen(
         encoding="utf-8",
         env=environment(),
     )
-    words += ["ranks.safetensors", "--log", "log.jsonl"]
+    words += ["ranks.safetensors", "--log", "log.jsonl", "--result", "result.json"]
     done = on_ranks(ranks, module, "train", *data, *words, folder=here)
     assert epochs_of(done.stdout.splitlines()) == epochs_of(alone.stdout.splitlines())
     assert done.stdout.splitlines()[-1] == "saved ranks.safetensors"
@@ -117,6 +117,7 @@ def test_training_is_that_of_the_plain_program_and_rank_0_alone_is_seen(
     assert same(here / "ranks.safetensors", here / "plain.safetensors") < TOLERANCE
     events = [json.loads(line) for line in (here / "log.jsonl").open()]
     assert [event["event"] for event in events].count("epoch") == 2
+    assert json.loads((here / "result.json").read_text())["last"]["epoch"] == 2
     assert events[0]["examples"] == {"train": 1500, "validation": None, "test": 297}
 
 
