@@ -37,7 +37,14 @@ def torch_compile(job: Job) -> Trainer:
     return pytorch(job, torch.compile)
 
 
-def pytorch(job: Job, compiled: Callable[[Any], Any]) -> Trainer:
+def pytorch(
+    job: Job,
+    compiled: Callable[[Any], Any],
+    among: Callable[[Any], Any] | None = None,
+    own: Callable[[Any], Any] = lambda batch: batch,
+) -> Trainer:
+    """`among` makes a network one of several, each of which trains on its `own` part of
+    every mini-batch; all shuffle alike."""
     import torch
     from torch import nn
 
@@ -49,7 +56,7 @@ def pytorch(job: Job, compiled: Callable[[Any], Any]) -> Trainer:
         linear.weight.data = torch.from_numpy(w.copy())
         linear.bias.data = torch.from_numpy(b[:, 0].copy())
         parts += [linear, activation[work.hidden]()]
-    model = nn.Sequential(*parts[:-1])
+    model: Any = nn.Sequential(*parts[:-1])
     inputs, labels = torch.from_numpy(job.x), torch.from_numpy(job.labels)
     rows = torch.from_numpy(job.rows)
     binary = nn.functional.binary_cross_entropy_with_logits
@@ -63,6 +70,8 @@ def pytorch(job: Job, compiled: Callable[[Any], Any]) -> Trainer:
         targets = labels
     forward = compiled(lambda x, y: cost(model(x), y))
     parameters = list(model.parameters())
+    if among is not None:
+        model = among(model)
     groups: list[dict[str, Any]] = [
         {"params": parameters[::2], "weight_decay": work.decay},
         {"params": parameters[1::2]},
@@ -73,6 +82,7 @@ def pytorch(job: Job, compiled: Callable[[Any], Any]) -> Trainer:
     step = compiled(optimizer.step)
 
     def update(batch: Any) -> None:
+        batch = own(batch)
         optimizer.zero_grad()
         forward(inputs[batch], targets[batch]).backward()
         step()

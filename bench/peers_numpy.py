@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,22 @@ from workloads import spec_file
 LARGE = 1536
 
 
-def generated_network(job: Job, target: str, dtype: str) -> Any:
+def generated_network(
+    job: Job, target: str, dtype: str, overrides: Sequence[str] = ()
+) -> Any:
     """The network of a generated module, with the job's weights."""
     with spec_file(job.work) as path:
-        network = compiled(path, target).Network(dtype=dtype)
+        network = compiled(path, target, overrides).Network(dtype=dtype)
     for name, values in job.start.items():
         network.parameters[name][...] = values
     return network
 
 
-def generated(job: Job, target: str, dtype: str = "float32") -> Trainer:
+def generated(
+    job: Job, target: str, dtype: str = "float32", overrides: Sequence[str] = ()
+) -> Trainer:
     """An epoch's time is that of its record: `train` checks the data at every call."""
-    network = generated_network(job, target, dtype)
+    network = generated_network(job, target, dtype, overrides)
     m = job.work.mini_batch_size
     return Trainer(
         lambda: network.update_mini_batch(job.x[:m], job.labels[:m], len(job.x)),

@@ -124,11 +124,14 @@ class Running:
 
 
 @contextmanager
-def running(contender: Contender, cores: int) -> Iterator[Running]:
-    """The process of a contender, on the first `cores` cores that there are."""
+def running(
+    contender: Contender, cores: int, threads: int | None = None
+) -> Iterator[Running]:
+    """The process of a contender, on the first `cores` cores that there are, of as many
+    threads unless it is told otherwise."""
     taskset = shutil.which("taskset")
     pinned = [taskset, "-c", ",".join(map(str, range(cores)))] if taskset else []
-    environment = os.environ | dict.fromkeys(THREADS, str(cores))
+    environment = os.environ | dict.fromkeys(THREADS, str(threads or cores))
     # Threads that spin while another contender has its turn would slow it down.
     environment |= {"OMP_WAIT_POLICY": "passive"}
     # Warnings go to a file: nobody reads a pipe while the others have their turns.

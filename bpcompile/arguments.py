@@ -33,6 +33,8 @@ bpcompile convert WEIGHTS OUT [--spec SPEC] [--force]
                                .safetensors, .npz, .onnx: one into another
 bpcompile tune SPEC --space FILE --data F [--trials N] [--jobs N] [-o FILE]
                                the best of many variants, found by trials
+bpcompile bench SPEC [--mpi [--ranks N,N,...] [--latency µs] [--bandwidth GBIT/S]]
+               [-t TARGET] [-f text|json|md] [-o FILE]    how long a step takes
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets
@@ -44,6 +46,7 @@ TEMPLATE = "classifier"
 #: The arguments of each command, in short; "" is build under no name.
 _SHORT = {
     "": "SPEC [-o FILE] ...",
+    "bench": "bench SPEC [--mpi] ...",
     "build": "build [SPEC... -o DIR/] ...",
     "check": "check SPEC [--run] ...",
     "convert": "convert WEIGHTS OUT [--spec SPEC] [--force]",
@@ -72,6 +75,7 @@ _OF_A_SPEC = {
 #: Commands with a package of their own, whose module `command` has `add_options` of a
 #: parser and `run` of the options, for an exit code.
 PACKAGES = {
+    "bench": "bpcompile.benching",
     "convert": "bpcompile.converting",
     "diff": "bpcompile.compare",
     "explain": "bpcompile.explaining",

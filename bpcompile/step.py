@@ -71,6 +71,21 @@ class InPlace(Step):
 
 
 @dataclass(frozen=True)
+class AllInPlace(Step):
+    """All gradients together, changed where they stand."""
+
+    gradients: tuple[Tensor, ...]
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        return self.gradients
+
+    @property
+    def writes(self) -> tuple[Tensor, ...]:
+        return self.gradients
+
+
+@dataclass(frozen=True)
 class Call:
     """A named derivative, and the variables that it takes."""
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 from bpcompile.expr import Apply, Const, Expr, Var
 from bpcompile.operators.entry import Body
 from bpcompile.records import dataclass
-from bpcompile.step import Call, ErrorStep, InPlace, Step, Tensor
+from bpcompile.step import AllInPlace, Call, ErrorStep, InPlace, Step, Tensor
 
 
 @dataclass(frozen=True)
@@ -140,45 +140,25 @@ class WeightGradient(Step):
 
 
 @dataclass(frozen=True)
-class ReduceGradients(Step):
+class ReduceGradients(AllInPlace):
     """All gradients added up over the ranks, of which each has a part of the examples.
 
     Before anything else is done to them: what follows is the same on every rank. Each
     is a sum over examples, so that how they are parted changes the rounding alone.
     """
 
-    gradients: tuple[Tensor, ...]
-
     needs: ClassVar[str] = "parallel"
-
-    @property
-    def reads(self) -> tuple[Tensor, ...]:
-        return self.gradients
-
-    @property
-    def writes(self) -> tuple[Tensor, ...]:
-        return self.gradients
 
 
 @dataclass(frozen=True)
-class ClipNorm(Step):
+class ClipNorm(AllInPlace):
     """All gradients times min(1, limit / (norm + ε)), norm that of all together.
 
     They are sums over the mini-batch; the norm is that of their mean.
     """
 
-    gradients: tuple[Tensor, ...]
-
     #: torch.nn.utils.clip_grad_norm_ has the same, so that the two are equal.
     epsilon: ClassVar[float] = 1e-6
-
-    @property
-    def reads(self) -> tuple[Tensor, ...]:
-        return self.gradients
-
-    @property
-    def writes(self) -> tuple[Tensor, ...]:
-        return self.gradients
 
 
 @dataclass(frozen=True)

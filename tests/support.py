@@ -69,9 +69,9 @@ def difference(a: Any, b: Any) -> float:
 
 def run(*command: Any, **options: Any) -> subprocess.CompletedProcess[str]:
     """A command run to its end, its output captured as UTF-8 text."""
-    options.setdefault("encoding", "utf-8")
+    options = {"encoding": "utf-8", "timeout": 120, **options}
     return subprocess.run(
-        [str(part) for part in command], capture_output=True, timeout=120, **options
+        [str(part) for part in command], capture_output=True, **options
     )
 
 

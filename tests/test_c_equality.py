@@ -203,7 +203,9 @@ def test_random_specs(build: str) -> None:
         f"out; {counts['only finite']} runs whose cost is finite but rises"
     )
     assert compared >= LEAST
-    assert counts["redrawn"] <= 0.6 * compared
+    # Where the reference's cost rises is for the draw to say; where the two programs were
+    # too far apart to compare, C could hide.
+    assert counts["unsteady"] + counts["left out"] <= 0.2 * compared
 
 
 # ---- Single precision --------------------------------------------------------------

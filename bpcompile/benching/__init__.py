@@ -1,0 +1,1 @@
+"""`bpcompile bench`: how long a step takes here, and on how many ranks it pays."""
