@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_modules import STRICT, TARGET, compiled
+from c_modules import QUICK, STRICT, TARGET, compiled
 from support import SPECS, difference, spec_of, text_of
 
 from bpcompile.safetensors import parsed
@@ -22,8 +22,7 @@ from bpcompile.spec import NetworkSpec
 
 Values = dict[str, Any]
 
-#: Quick to compile: what is looked at here does not depend on it.
-FLAGS = (*STRICT, "-O0", "-DUNROLL=")
+FLAGS = (*STRICT, *QUICK)
 #: In the current folder: what numpy.savez_compressed wrote a C program refuses.
 DIGITS = "digits.npz"
 #: Four ranks on two cores: without these, those that wait take the cores from the
@@ -74,6 +73,23 @@ def digits(**more: Any) -> dict[str, Any]:
 
 def shared(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "parallel": "mpi"}
+
+
+#: All that is measured after an epoch, and decided by that.
+DECIDES = {
+    **digits(
+        validation_fraction=0.2,
+        early_stopping={"patience": 1},
+        schedule={"kind": "halve_on_plateau", "patience": 1},
+        epochs=30,
+        accumulate=2,
+    ),
+    "layers": [
+        {"size": 64, "scaling": "standardize", "dropout": 0.2},
+        {"size": 12, "activation": "tanh"},
+        {"size": 10, "activation": "softmax"},
+    ],
+}
 
 
 def program(fields: dict[str, Any]) -> pathlib.Path:

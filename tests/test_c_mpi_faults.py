@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_modules import STRICT, TARGET, compiled
+from c_modules import QUICK, STRICT, TARGET, compiled
 from c_mpi_runs import ended, mpi_tool, shared
 from faults import Fault
 from faults_mpi import FAULTS
 from support import ROOT, difference, spec_of, text_of
 
 MAIN = (ROOT / "tests" / "c_mpi.c").read_text()
-FLAGS = (*STRICT, "-O0", "-DUNROLL=", "-Wno-unused")
+FLAGS = (*STRICT, *QUICK, "-Wno-unused")
 
 #: 11 examples in steps of 8, computed at most 4 at a time: of three ranks the last has
 #: one example of the second step fewer.
