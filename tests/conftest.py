@@ -10,30 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis.internal.conjecture import providers
 from modules import LAYERS
 from programs import Program
 
 
 def pytest_configure() -> None:
-    _signals_of_a_terminal()
-    _draws_of_their_own()
-
-
-def _signals_of_a_terminal() -> None:
-    """A job in the background begins with some ignored, and hands that on to the
-    processes that tests start."""
+    """Signals as a terminal has them: a job in the background begins with some ignored,
+    and hands that on to the processes that tests start."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
-def _draws_of_their_own() -> None:
-    """What Hypothesis draws is a test's own. It would draw numbers too that stand in
-    whatever modules are loaded, so that another test file were other random specs."""
-    if hasattr(providers, "_get_local_constants"):
-        providers._get_local_constants = lambda: providers._local_constants
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
