@@ -33,6 +33,8 @@ bpcompile convert WEIGHTS OUT [--spec SPEC] [--force]
                                .safetensors, .npz, .onnx: one into another
 bpcompile bench SPEC [--mpi [--ranks N,N,...] [--latency µs] [--bandwidth GBIT/S]]
                [-t TARGET] [-f text|json|md] [-o FILE]    how long a step takes
+bpcompile tune SPEC --space FILE --data F [--trials N] [--jobs N] [-o FILE]
+                               the best of many variants, found by trials
 bpcompile new NAME [--template TEMPLATE] [-o FILE|DIR/] [--force]
 bpcompile schema               the JSON Schema of specs, for editors
 bpcompile targets
@@ -54,6 +56,7 @@ _SHORT = {
     "report": "report LOG... [-o FILE] ...",
     "schema": "schema",
     "targets": "targets",
+    "tune": "tune SPEC --space FILE --data F [--trials N] ...",
 }
 COMMANDS = tuple(filter(None, _SHORT))
 _BARE = ("schema", "targets")
@@ -77,6 +80,7 @@ PACKAGES = {
     "diff": "bpcompile.compare",
     "explain": "bpcompile.explaining",
     "report": "bpcompile.reporting",
+    "tune": "bpcompile.tuning",
 }
 
 

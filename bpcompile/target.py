@@ -93,6 +93,16 @@ class Target:
         """How its modules are run: "import" for one that this process can import."""
         return str(self.settings["runs"])
 
+    @property
+    def build(self) -> tuple[str, ...]:
+        """The command that makes `{program}` of `{source}`.
+
+        Raises UserError where the target does not say how.
+        """
+        if "build" not in self.settings:
+            raise UserError(f'target "{self.name}" does not say how to build a program')
+        return tuple(map(str, self.settings["build"]))
+
 
 def templates_root() -> Path:
     """Where the templates lie: inside the installed package, else in the checkout."""

@@ -6,13 +6,13 @@ import pathlib
 import subprocess
 from typing import Any
 
-from c_modules import TARGET, compiled
+from c_modules import QUICK, TARGET, compiled
 from support import module_of, text_of
 
 from bpcompile.spec import NetworkSpec
 
 #: Compiling is what takes the time of these tests.
-PLAIN = ("-std=c11", "-O0")
+PLAIN = ("-std=c11", *QUICK)
 SANITIZED = (*PLAIN, "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 DRIVER = pathlib.Path(__file__).with_suffix(".c")
 

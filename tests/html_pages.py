@@ -76,7 +76,9 @@ def assert_self_contained(text: str) -> None:
     page = Page(text)
     for element in page.elements:
         source = element.attributes.get("src") or ""
-        if not re.fullmatch(r"data:image/png;base64,[A-Za-z0-9+/]+=*", source):
+        if not re.fullmatch(
+            r"data:image/(png|svg\+xml);base64,[A-Za-z0-9+/]+=*", source
+        ):
             assert not LOADING & element.attributes.keys(), element
             assert element.tag not in ("link", "img", "iframe", "object", "base")
         assert not [name for name in element.attributes if name.startswith("on")]

@@ -111,12 +111,11 @@ def test_target_under_another_name_compiles_to_the_same_text(
     target = load_target(name)
     settings = {**target.settings, "language": "none"}
     other = replace(target, name="other", settings=settings)
+    renderers = Renderer(target), Renderer(other)
     for path in GALLERY:
         plan = lower(load_spec(path))
         for library in (False, True):
-            (text, *_), (same, *_) = (
-                Renderer(made).render(plan, library) for made in (target, other)
-            )
+            (text, *_), (same, *_) = (made.render(plan, library) for made in renderers)
             other_text = text.text.replace(f" for {name}.", " for other.", 1)
             other_text = other_text.replace(f'"{name}"', '"other"', 1)
             differ = zip(same.text.splitlines(), other_text.splitlines(), strict=True)

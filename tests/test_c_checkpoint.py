@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from c_modules import STRICT, TARGET, compiled
+from c_modules import QUICK, STRICT, TARGET, compiled
 from c_program_runs import run_binary, started
 from checkpoints import (
     COURSES,
@@ -37,7 +37,7 @@ SAVING = (*TRAIN, "--checkpoint", str(FILE))
 RESUMING = (*SAVING, "--resume", str(FILE))
 EVERY = [(), ("--every", "1", "steps"), ("--every", "3", "steps")]
 #: Compiled as fast as can be: there are many courses, and they are small.
-FLAGS = (*STRICT, "-O0", "-DUNROLL=")
+FLAGS = (*STRICT, *QUICK)
 SANITIZED = (
     *FLAGS,
     *("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),

@@ -17,7 +17,7 @@ import c_modules
 import hypothesis
 import numpy as np
 import pytest
-from c_modules import DOUBLE
+from c_modules import DOUBLE, QUICK
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from oracle import Data, apart, at_rate, epochs_for, library, settled
@@ -46,10 +46,10 @@ FEW = 10
 #: A part of the specs for each way to build them, so that processes share the work.
 #: Not optimised: compiling takes longer than all that these small networks do.
 BUILDS = {
-    "plain": ("-O0",),
-    "native": ("-O0", "-march=native"),
-    "portable": ("-O0", "-DBPC_PORTABLE"),
-    "clang": ("-O0",),
+    "plain": QUICK,
+    "native": (*QUICK, "-march=native"),
+    "portable": (*QUICK, "-DBPC_PORTABLE"),
+    "clang": QUICK,
 }
 DRAWN = EXAMPLES // 5
 #: Of each part, at least so many must have been compared to the end.
@@ -215,7 +215,7 @@ def single_apart(spec: NetworkSpec, x: Any, y: Any) -> tuple[float, float]:
     And how far that moves where every parameter does by float32's rounding: what comes
     after rounds too, so that a program in float32 may be a few times as far away.
     """
-    single = c_modules.library(spec, "-O0").Network()
+    single = c_modules.library(spec, *QUICK).Network()
     double = library(spec, "numpy").Network(dtype="float64")
     # C is handed inputs in its own type, and what it fits the scaling on must be those.
     x = x.astype(np.float32)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_modules import TARGET, Library, compiled
+from c_modules import QUICK, TARGET, Library, compiled
 from faults import SPECS, Fault
 from faults_c import FAULTS
 from support import spec_of, text_of
@@ -17,7 +17,7 @@ def library(fields: dict[str, Any], fault: Fault | None = None) -> Library:
     spec = spec_of(**fields)
     text = text_of(spec, TARGET, library=True)
     text = fault.planted(text, TARGET) if fault else text
-    path = compiled(text, ("-std=c11", "-O0", "-fPIC", "-shared", "-w"))
+    path = compiled(text, ("-std=c11", *QUICK, "-fPIC", "-shared", "-w"))
     return Library(spec, path, "float64")
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_modules import TARGET, compiled
+from c_modules import QUICK, STRICT, TARGET, compiled
 from c_program_runs import (
-    PROGRAM,
     SANITIZED,
     TESTED,
     XY,
@@ -36,7 +35,7 @@ CLASSES = "classes"
 TIMES = ("seconds", "examples_per_second")
 #: What one log has and the other has not.
 OWN = ("target", "environment")
-FAST = (*PROGRAM[:-1], "-O0", "-DUNROLL=")
+FAST = (*STRICT, *QUICK)
 Captured = pytest.CaptureFixture[str]
 #: Every network of its own is a second of a compiler's time.
 KINDS = [*LAYERS] if LONG else ["classes", "values"]

@@ -109,7 +109,7 @@ def test_training_is_that_of_the_plain_program_and_rank_0_alone_is_seen(
         encoding="utf-8",
         env=environment(),
     )
-    words += ["ranks.safetensors", "--log", "log.jsonl"]
+    words += ["ranks.safetensors", "--log", "log.jsonl", "--result", "result.json"]
     done = on_ranks(ranks, module, "train", *data, *words, folder=here)
     assert epochs_of(done.stdout.splitlines()) == epochs_of(alone.stdout.splitlines())
     assert done.stdout.splitlines()[-1] == "saved ranks.safetensors"
@@ -117,6 +117,7 @@ def test_training_is_that_of_the_plain_program_and_rank_0_alone_is_seen(
     assert same(here / "ranks.safetensors", here / "plain.safetensors") < TOLERANCE
     events = [json.loads(line) for line in (here / "log.jsonl").open()]
     assert [event["event"] for event in events].count("epoch") == 2
+    assert json.loads((here / "result.json").read_text())["last"]["epoch"] == 2
     assert events[0]["examples"] == {"train": 1500, "validation": None, "test": 297}
 
 
@@ -329,6 +330,46 @@ def test_a_killed_rank_ends_the_job_and_other_ranks_go_on_from_its_checkpoint(
     worst = same(here / "w", here / "ranks.safetensors")
     assert worst < TOLERANCE
     figures("killed ranks", jobs=1, longest_end=took, worst=worst)
+
+
+@pytest.mark.parametrize(
+    ("module", "data"), [("net.py", ["--data", *SHARDS]), ("large.py", WHOLE)]
+)
+def test_rows_that_ranks_divide_are_the_same_data_for_other_ranks(
+    module: str, data: list[str], here: pathlib.Path
+) -> None:
+    begin = ["train", *data, "--epochs", "1", "--checkpoint", "ck", "--quiet"]
+    on_ranks(3, module, *begin, folder=here)
+    go_on = ["train", *data, "--epochs", "2", "--resume", "ck"]
+    done = on_ranks(2, module, *go_on, folder=here)
+    (warning,) = done.stderr.splitlines()
+    assert "ranks was 3, is 2" in warning
+    (here / "part-1.npz").unlink()
+    np.savez(here / "part-1.npz", x=np.ones((1, 64), np.uint8), y=np.ones(1, np.uint8))
+    np.save(here / "other.npy", 1 - np.load(here / "x.npy"))
+    changed = [word.replace("x.npy", "other.npy") for word in go_on]
+    done = on_ranks(2, module, *changed, folder=here, code=2)
+    assert done.stderr.startswith("error: ck: data digest differs")
+
+
+@pytest.mark.parametrize("data", [WHOLE, ["--data", *SHARDS]], ids=["whole", "shards"])
+def test_divergence_is_found_by_all_ranks_at_the_place_of_the_plain_program(
+    data: list[str], here: pathlib.Path
+) -> None:
+    spec = network(
+        optimizer=None, clipping=None, regularization=None, learning_rate=9.0
+    )
+    layers = [64, {"size": 8, "activation": "identity", "dropout": 0.2}]
+    layers = [*layers, {"size": 1, "activation": "identity"}]
+    spec = {**spec, "layers": layers, "cost": "quadratic"}
+    write_module(here / "wild.py", spec)
+    write_module(here / "tame.py", {**spec, "parallel": "none"})
+    words = ["--epochs", "3", "--checkpoint"]
+    found = on_ranks(3, "wild.py", "train", *data, *words, "a", folder=here, code=1)
+    wanted = on_ranks(1, "tame.py", "train", *WHOLE, *words, "b", folder=here, code=1)
+    said, expected = (done.stderr.splitlines()[-1] for done in (found, wanted))
+    assert said.replace("checkpoint is a", "checkpoint is b") == expected
+    assert "diverged in epoch 1, step" in said
 
 
 def test_a_checkpoint_of_the_plain_program_goes_on_on_ranks(here: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -59,32 +60,48 @@ PAIRS = {
 }
 
 
-@pytest.fixture(scope="module", params=PAIRS)
-def compared(request: pytest.FixtureRequest) -> Difference:
-    return diff(*PAIRS[request.param])
+@functools.cache
+def compared_pair(name: str) -> Difference:
+    return diff(*PAIRS[name])
 
 
-def test_tags_are_balanced_and_anchors_lead_somewhere(compared: Difference) -> None:
-    page = Page(compared.html())
+@functools.cache
+def html_of(name: str) -> str:
+    """Its page: made once, as that takes longer than all that is said of it."""
+    return compared_pair(name).html()
+
+
+@functools.cache
+def page_of(name: str) -> Page:
+    return Page(html_of(name))
+
+
+@pytest.fixture(params=PAIRS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_tags_are_balanced_and_anchors_lead_somewhere(name: str) -> None:
+    page = page_of(name)
     assert page.values("href")
     assert_links_lead_somewhere(page)
 
 
-def test_every_layer_of_either_side_has_its_anchor(compared: Difference) -> None:
-    ids = set(Page(compared.html()).values("id"))
+def test_every_layer_of_either_side_has_its_anchor(name: str) -> None:
+    compared, ids = compared_pair(name), set(page_of(name).values("id"))
     after = {f"layer-{i}" for i in range(1, len(compared.b.sizes) + 1)}
     alone = {f"layer-a-{p.left}" for p in compared.layers if p.right is None}
     assert {i for i in ids if re.fullmatch(r"layer-(a-)?\d+", i)} == after | alone
 
 
 def test_nothing_is_loaded_and_only_its_own_style_and_script_count(
-    compared: Difference,
+    name: str,
 ) -> None:
-    assert_self_contained(compared.html())
+    assert_self_contained(html_of(name))
 
 
-def test_the_sides_joined_are_the_two_modules(compared: Difference) -> None:
-    page = Page(compared.html())
+def test_the_sides_joined_are_the_two_modules(name: str) -> None:
+    compared, page = compared_pair(name), page_of(name)
     assert compared.networks
     for side, network in zip("ab", compared.networks, strict=True):
         assert code_of(page, side) == text_of(network.spec)
@@ -101,8 +118,8 @@ def test_modules_of_two_targets_are_whole_too(target: str, other: str) -> None:
         assert code_of(page, side) == network.text
 
 
-def test_free_text_is_escaped(compared: Difference) -> None:
-    text = compared.html()
+def test_free_text_is_escaped(name: str) -> None:
+    text = html_of(name)
     assert text.count("<script") == 1
     assert "<img" not in text
     assert "\u202e" not in text
@@ -110,13 +127,13 @@ def test_free_text_is_escaped(compared: Difference) -> None:
 
 
 def test_the_description_is_told_as_it_is() -> None:
-    page = Page(diff(*PAIRS["hostile"]).html())
+    page = page_of("hostile")
     assert any("</script><!-- ]]>" in text for text in page.all("td"))
 
 
 def test_only_what_differs_is_unfolded() -> None:
     """Of eight layers with one inserted: what a reader sees first."""
-    text = diff(*PAIRS["inserted"]).html()
+    text = html_of("inserted")
     seen = re.sub(r"(?s)<details>.*?</details>", "", text.replace("\n", " "))
     heads = re.findall(r'<h3[^>]*>.*?</b> (.*?) <span class="kind">(\w+)', seen)
     assert heads == [("layer 5", "inserted"), ("layer 6 (was 5)", "changed")]
@@ -124,22 +141,22 @@ def test_only_what_differs_is_unfolded() -> None:
 
 
 def test_equal_specs_have_one_picture_and_say_so() -> None:
-    text = diff(*PAIRS["equal"]).html()
+    text = html_of("equal")
     assert text.count("<svg") == 1
     assert "No difference." in text
     assert "<del>" not in text
     assert "<ins>" not in text
 
 
-def test_same_bytes_twice(compared: Difference) -> None:
-    assert compared.html() == compared.html()
+def test_same_bytes_twice(name: str) -> None:
+    assert diff(*PAIRS[name]).html() == html_of(name)
 
 
-def test_every_change_has_a_sign_beside_its_colour(compared: Difference) -> None:
+def test_every_change_has_a_sign_beside_its_colour(name: str) -> None:
     """Lines with marked words begin with - or +."""
     for side, marked in (("a", "del"), ("b", "ins")):
         lines = re.findall(
-            rf'<span [^>]*data-{side}="\d+"><b>(.)</b>(.*)', compared.html()
+            rf'<span [^>]*data-{side}="\d+"><b>(.)</b>(.*)', html_of(name)
         )
         sign = "-" if side == "a" else "+"
         assert {found for found, rest in lines if f"<{marked}>" in rest} <= {sign}

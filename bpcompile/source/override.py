@@ -69,6 +69,15 @@ def override(document: Document, assignment: str) -> Document:
     return Document(value, document.file, marks, key_marks)
 
 
+def path_of(text: str) -> Path:
+    """The path that stands before the "=" of an assignment. Raises SpecErrors."""
+    source = Text(f"{text}=", "--set", single=True)
+    steps, at = _steps(source)
+    if at <= len(text):
+        _refuse_path(source, at - 1)
+    return tuple(step for step, _ in steps)
+
+
 def _outside(marks: Mapping[Path, Mark], path: Path) -> dict[Path, Mark]:
     return {p: mark for p, mark in marks.items() if p[: len(path)] != path}
 

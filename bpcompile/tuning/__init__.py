@@ -1,0 +1,1 @@
+"""`bpcompile tune`: trials of many variants of a spec, chosen by Optuna."""
