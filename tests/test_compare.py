@@ -115,7 +115,8 @@ def test_swapping_the_sides_swaps_what_is_found(
     both: tuple[NetworkSpec, NetworkSpec],
 ) -> None:
     a, b = both
-    there, back = plans(a, b), plans(b, a)
+    one, other = map(side, both)  # each rendered once for both ways
+    there, back = of_plans(one, other), of_plans(other, one)
     assert sorted_(list(map(mirrored, there.layers))) == sorted_(
         list(map(as_it_is, back.layers))
     )

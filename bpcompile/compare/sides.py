@@ -67,13 +67,13 @@ class Network:
     def summary(self) -> Summary:
         return summarize(self.plan)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The module."""
         file, *_ = self.renderer.render(self.plan)
         return file.text
 
-    @property
+    @cached_property
     def mathematics(self) -> str:
         """The module without its program, which belongs to no layer."""
         file, *_ = self.renderer.render(self.plan, library=True)
