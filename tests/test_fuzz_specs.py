@@ -174,3 +174,13 @@ def test_a_mutant_is_its_number_s(tmp_path: Path) -> None:
     drawn: list[Any] = [[f(n) for n in range(50)] for f in (mutant, noise) * 2]
     assert drawn[:2] == drawn[2:]
     assert len(set(drawn[0])) > 45
+
+
+@pytest.mark.parametrize("before", ["", "x = [1, 2]\n"])
+def test_found_by_random_bytes(before: str, tmp_path: Path) -> None:
+    """Number 5000509: no key before a closing brace, where no comma stands either."""
+    path = write(tmp_path, f"{before}y = {{a.}}\n".encode(), ".toml")
+    code, out, err, _ = tried([path, "--library"])
+    judged(code, out, err)
+    assert "expected a key, got" in err
+    assert "comma" not in err

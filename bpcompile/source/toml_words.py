@@ -98,8 +98,10 @@ def _of_value(said: str, source: Text, opened: int, offset: int) -> Advice:
     elif said.startswith("Expected newline"):
         expected = "the end of the line"
     elif said.startswith("Invalid ini"):
-        if here == "}":
-            comma = text.rindex(",", 0, offset)
+        before = text[:offset].rstrip()
+        # "{a.}" has no comma at all.
+        if here == "}" and before.endswith(","):
+            comma = len(before) - 1
             return (comma, comma + 1), "trailing comma", "remove it"
         expected = "a key"
     return span, f"expected {expected}, got {quote(here)}", hint
