@@ -109,6 +109,26 @@ def _said(growth: Growth, ranks: int) -> Prediction | None:
     return next((p for p in growth.here if p.ranks == ranks), None)
 
 
+def said(found: Found) -> Iterator[str]:
+    """Steps that `bench --mpi` has timed itself, between all else that it measures."""
+    yield "| network | examples | ranks | a step | the model | off by | within 25 % |"
+    yield "|---|--:|--:|--:|--:|--:|---|"
+    for name, growth in found.growths.items():
+        for prediction in growth.here:
+            took = growth.machine.steps[prediction.ranks]
+            off = prediction.step / took - 1
+            cells = (
+                name.partition(" at ")[0],
+                f"{growth.work.examples:,}",
+                str(prediction.ranks),
+                seconds_text(took),
+                seconds_text(prediction.step),
+                f"{off:+.0%}",
+                _met(abs(off) <= WANTED),
+            )
+            yield f"| {' | '.join(cells)} |"
+
+
 def verdicts(found: Found) -> Iterator[str]:
     yield "| network, mini-batch | wanted | measured | met |"
     yield "|---|---|--:|---|"
@@ -196,6 +216,10 @@ def page(found: Found, command: str) -> str:
             "### Measured\n",
             f"    {command}\n",
             "\\\n".join(found.machine) + "\n",
+            "Steps of the trainer on one rank and on two, timed in turn with what the model "
+            "is made of:\n",
+            *said(found),
+            "\nThe same beside PyTorch, on other rows and a little later, in turns:\n",
             *measured(found),
             "",
             *verdicts(found),

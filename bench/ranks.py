@@ -21,8 +21,8 @@ from unittest.mock import patch
 from jobs import Job, Trainer, read_job
 from peers import obey, pytorch
 
-#: Between two looks for a command: a rank that only looks would take a core.
-PAUSE = 0.001
+#: Between two looks for a command: ranks that look often take time from those that train.
+PAUSE = 0.02
 
 
 @dataclass(frozen=True)
