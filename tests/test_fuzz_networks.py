@@ -77,7 +77,7 @@ def proven(spec: NetworkSpec, n: int, data_seed: int, number: int) -> float:
 def chained(spec: NetworkSpec, net: Any, x: Any, y: Any, scaling: Any) -> float:
     """The largest difference; BeyondComparison where numbers are too large, such as exp
     of exp of exp, or where a complex step passes to the other side of a kink, at which
-    there is no derivative."""
+    there is no derivative, or is no small step for so large an activation."""
     point = (spec, as_lists(net.parameters), x.tolist(), y.tolist(), scaling)
     found = [reference.cost(*point), *reference.backprop(*point).values()]
     if not all(np.isfinite(np.array(values)).all() for values in found):
@@ -85,7 +85,7 @@ def chained(spec: NetworkSpec, net: Any, x: Any, y: Any, scaling: Any) -> float:
     worst = reference_apart(spec, net, x, y, scaling)
     assert worst <= EXACT
     off = steps_apart(spec, net, x, y, scaling)
-    if not off <= EXACT and at_a_kink(*point):
+    if not off <= EXACT and (at_a_kink(*point) or at_a_step_too_long(*point)):
         raise BeyondComparison
     return float(np.max([worst, off]))
 
@@ -103,6 +103,17 @@ def at_a_kink(
     return False
 
 
+def at_a_step_too_long(
+    spec: NetworkSpec, parameters: Any, rows: Any, _targets: Any, scaling: Any
+) -> bool:
+    """Whether 1e-30 in a weight moves the layer above by more than rounding, squared."""
+    for row in rows:
+        _, activations = reference.feedforward(spec, parameters, row, scaling)
+        if max(abs(a) for layer in activations for a in layer) > 1e20:
+            return True
+    return False
+
+
 #: What random specs came to: layers, and the seeds of parameters and data.
 BEYOND_COMPARISON: dict[str, tuple[list[Any], int, int]] = {
     "too large": (
@@ -115,6 +126,16 @@ BEYOND_COMPARISON: dict[str, tuple[list[Any], int, int]] = {
             {"size": 1, "activation": "identity"},
         ],
         *(3, 4),
+    ),
+    "a step too long": (
+        [
+            2,
+            {"size": 1, "activation": "exp", "bias_initializer": "scaled_normal"},
+            {"size": 1, "activation": "exp", "bias_initializer": "scaled_normal"},
+            {"size": 1, "activation": "identity", "bias_initializer": "scaled_normal"},
+            {"size": 1, "initializer": {"kind": "constant", "value": 0.0}},
+        ],
+        *(0, 7815),
     ),
     "at a kink": (
         [
