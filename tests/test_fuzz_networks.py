@@ -91,11 +91,16 @@ def chained(spec: NetworkSpec, net: Any, x: Any, y: Any, scaling: Any) -> float:
 
 
 def at_a_kink(
-    spec: NetworkSpec, parameters: Any, rows: Any, _targets: Any, scaling: Any
+    spec: NetworkSpec, parameters: Any, rows: Any, targets: Any, scaling: Any
 ) -> bool:
-    """Whether a weighted input is exactly where its activation has no derivative."""
+    """Whether a weighted input is exactly where its activation has no derivative, or an
+    output where its cost may have none: at a target, as given or as classes are coded."""
+    kinked = spec.cost.kind in KINKED
+    given = {-1.0, 0.0, 1.0, *np.ravel(targets)} if kinked else set()
     for row in rows:
-        zs, _ = reference.feedforward(spec, parameters, row, scaling)
+        zs, activations = reference.feedforward(spec, parameters, row, scaling)
+        if given & set(activations[-1]):
+            return True
         for layer, z in zip(spec.layers[1:], zs, strict=True):
             places = {place for place, _ in ACTIVATIONS[layer.activation.kind].kinks}
             if places & set(z):
@@ -114,8 +119,22 @@ def at_a_step_too_long(
     return False
 
 
+#: Costs without a derivative at y, or at 1 / y.
+KINKED = ("absolute", "hinge")
+NO_WEIGHTS = {
+    "initializer": {"kind": "constant", "value": 0.0},
+    "bias_initializer": "zeros",
+}
 #: What random specs came to: layers, and the seeds of parameters and data.
 BEYOND_COMPARISON: dict[str, tuple[list[Any], int, int]] = {
+    "at a kink of the cost": (
+        [
+            {"size": 1},
+            {"size": 1, "activation": "gelu", **NO_WEIGHTS},
+            {"size": 2, "activation": "identity", "bias_initializer": "zeros"},
+        ],
+        *(0, 1),
+    ),
     "too large": (
         [
             {"size": 2},
@@ -153,5 +172,7 @@ def test_what_cannot_be_compared_is_drawn_again(name: str) -> None:
     layers, parameter_seed, data_seed = BEYOND_COMPARISON[name]
     hyper = {"seed": parameter_seed}
     fields = {"layers": layers, "cost": "quadratic", "hyperparameters": hyper}
+    if "cost" in name:
+        fields |= {"cost": "absolute", "task": "classification"}
     with np.errstate(all="ignore"), pytest.raises(BeyondComparison):
         proven(spec_of(**fields, dtype="float64"), 1, data_seed, 0)
