@@ -20,13 +20,13 @@ def load_document(spec: str | Path, overrides: Iterable[str] = ()) -> Document:
     Raises UserError where the file cannot be read, SpecErrors where it is not JSON
     (or TOML, by its suffix).
     """
-    document = read_file(str(spec))
-    for assignment in overrides:
-        # Loaded here, because most runs set nothing.
-        from bpcompile.source.override import override
+    document, assignments = read_file(str(spec)), list(overrides)
+    if not assignments:
+        return document
+    # Loaded here, because most runs set nothing.
+    from bpcompile.source.override import overridden
 
-        document = override(document, assignment)
-    return document
+    return overridden(document, assignments)
 
 
 def load_spec(spec: str | Path, overrides: Iterable[str] = ()) -> NetworkSpec:

@@ -13,9 +13,10 @@ from support import SPECS
 from bpcompile.api import load_document, load_spec
 from bpcompile.errors import SpecErrors
 from bpcompile.source import Document
+from bpcompile.source.override import overridden
 from bpcompile.source.scanner import read_json
 from bpcompile.tuning.best import spec_text
-from bpcompile.tuning.checking import check_space, variant
+from bpcompile.tuning.checking import check_space
 from bpcompile.tuning.reading import SpaceFile, read_space
 from bpcompile.tuning.space import Space
 from bpcompile.tuning.variants import assignments, chosen
@@ -226,7 +227,7 @@ def test_variant_has_its_values_and_what_the_spec_says_elsewhere(
     check_space(document, space)
     values = variants(space.space, pick)
     given = assignments(document, space.space, values)
-    spec = validate(variant(document, given))
+    spec = validate(overridden(document, given))
     assert spec.hyperparameters.learning_rate == [0.1, 2.5][pick]
     assert spec.layers[0].dropout == [0, 0.1][pick]
     first, *hidden, last = spec.layers
@@ -244,7 +245,7 @@ def test_hidden_layers_of_a_spec_without_any(tmp_path: pathlib.Path) -> None:
     document = load_document(spec)
     check_space(document, space)
     values = variants(space.space, -1)
-    made = variant(document, assignments(document, space.space, values))
+    made = overridden(document, assignments(document, space.space, values))
     assert [layer.size for layer in validate(made).layers] == [4, 40, 40, 2]
     lone = json.dumps({"hidden_layers": {"count": {"int": [0, 2]}}})
     assert "missing" in told(tmp_path, lone, spec)[0]
@@ -281,7 +282,7 @@ def test_text_of_a_changed_spec_differs_where_it_changed() -> None:
     text = DIGITS.read_text(encoding="utf-8")
     document = document_of(text)
     given = (f"{RATE}=0.25", "hyperparameters.clipping.norm=1", "layers[1].size=90")
-    changed = spec_text(variant(document, given), document)
+    changed = spec_text(overridden(document, given), document)
     expected = (
         text.replace('"learning_rate": 0.6', '"learning_rate": 0.25')
         .replace('"size": 200', '"size": 90')
@@ -296,7 +297,7 @@ def test_literals_indents_and_long_lines_are_kept() -> None:
         '\t"description": "ü \\" \\u2028",\n\t"hyperparameters": {"learning_rate": 1E-2}\n}\n'
     )
     document = document_of(text)
-    changed = spec_text(variant(document, ["hyperparameters.epochs=7"]), document)
+    changed = spec_text(overridden(document, ["hyperparameters.epochs=7"]), document)
     assert '{"learning_rate": 1E-2, "epochs": 7}' in changed
     assert json.loads(changed)["description"] == 'ü " \u2028'
     assert changed.startswith('{\n\t"layers": [2, 1],\n\t"cost"')

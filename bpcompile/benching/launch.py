@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bpcompile.errors import UserError, printable
+from bpcompile.threads import THREADS
 
 SUFFIX = SOURCE_SUFFIXES[0]
 JOB, RESULT = "job.json", "result.json"
@@ -76,8 +77,8 @@ def _run(command: Sequence[str], one_thread: bool) -> None:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, inherited)))
     if one_thread:
         # As many ranks as cores is what MPI is for: threads would only wait for them.
-        for library in ("OMP", "OPENBLAS", "MKL"):
-            environment.setdefault(f"{library}_NUM_THREADS", "1")
+        for name in THREADS:
+            environment.setdefault(name, "1")
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 from bpcompile.errors import MAX_QUOTED, Place, quote
@@ -67,6 +67,13 @@ def override(document: Document, assignment: str) -> Document:
     marks = scanner.marks | _outside(document.marks, path)
     key_marks = scanner.key_marks | _outside(document.key_marks, path)
     return Document(value, document.file, marks, key_marks)
+
+
+def overridden(document: Document, assignments: Iterable[str]) -> Document:
+    """The document with every PATH=VALUE applied, in order. Raises SpecErrors."""
+    for assignment in assignments:
+        document = override(document, assignment)
+    return document
 
 
 def path_of(text: str) -> Path:

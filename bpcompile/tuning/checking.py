@@ -9,7 +9,7 @@ from typing import Any
 
 from bpcompile.errors import SpecError, SpecErrors
 from bpcompile.source import Document, pointer
-from bpcompile.source.override import override, path_of
+from bpcompile.source.override import overridden, path_of
 from bpcompile.tuning.reading import SpaceFile
 from bpcompile.tuning.space import Space, Values
 from bpcompile.tuning.variants import HIDDEN, SIZE, assignments
@@ -47,13 +47,6 @@ def check_space(document: Document, file: SpaceFile) -> None:
         found += (_placed(error, one, file.document) for error in errors)
     if found:
         raise SpecErrors(dict.fromkeys(found))
-
-
-def variant(document: Document, given: Iterable[str]) -> Document:
-    """The document with every PATH=VALUE applied. Raises SpecErrors."""
-    for assignment in given:
-        document = override(document, assignment)
-    return document
 
 
 def _mistakes_of_paths(file: SpaceFile) -> Iterator[SpecError]:
@@ -119,7 +112,7 @@ def _errors(
             for number in range(1, values[HIDDEN] + 1):
                 values.setdefault(named or f"layers[{number}].{SIZE}", size)
     try:
-        validate(variant(document, assignments(document, space, values)))
+        validate(overridden(document, assignments(document, space, values)))
     except SpecErrors as failure:
         return failure.errors
     return ()

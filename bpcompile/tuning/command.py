@@ -8,9 +8,10 @@ import importlib.util
 from bpcompile.api import load_document
 from bpcompile.errors import UserError
 from bpcompile.options import add_overrides
+from bpcompile.source.override import overridden
 from bpcompile.spec import NetworkSpec
 from bpcompile.target import default_target_name, load_target
-from bpcompile.tuning.checking import check_space, variant
+from bpcompile.tuning.checking import check_space
 from bpcompile.tuning.data import Data
 from bpcompile.tuning.objective import objective
 from bpcompile.tuning.reading import read_space
@@ -123,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
     options.messages.found(warnings(spec, document))
     file = read_space(options.space)
     held_out = _held_out(options, spec, file.space)
-    trained = variant(document, held_out)
+    trained = overridden(document, held_out)
     check_space(trained, file)
     wanted = objective(validate(trained), options.metric, file.space.set)
     # Loaded here, because it needs Optuna.

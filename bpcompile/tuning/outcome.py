@@ -13,11 +13,11 @@ from optuna.trial import FrozenTrial
 from bpcompile.errors import UserError, printable
 from bpcompile.output import write_bytes
 from bpcompile.source import Document
+from bpcompile.source.override import overridden
 from bpcompile.streams import result
 from bpcompile.tuning import study as studies
 from bpcompile.tuning import table
 from bpcompile.tuning.best import spec_text
-from bpcompile.tuning.checking import variant
 from bpcompile.tuning.objective import Objective
 
 BEST, PAGE = "best.json", "trials.html"
@@ -35,7 +35,7 @@ class Found:
 
     def text(self, trial: FrozenTrial) -> str:
         """The spec of a trial."""
-        changed = variant(self.document, trial.user_attrs[studies.SET])
+        changed = overridden(self.document, trial.user_attrs[studies.SET])
         return spec_text(changed, self.document)
 
     def command(self, trial: FrozenTrial) -> str:

@@ -14,15 +14,16 @@ from bpcompile.lower import lower
 from bpcompile.messages import NOTE
 from bpcompile.render import Renderer
 from bpcompile.source import Document
+from bpcompile.source.override import overridden
 from bpcompile.spec import canonical_json, digest
 from bpcompile.target import Target
+from bpcompile.threads import THREADS
 from bpcompile.tuning import study as studies
-from bpcompile.tuning.checking import variant
 from bpcompile.tuning.data import Data
 from bpcompile.tuning.objective import Objective
 from bpcompile.tuning.outcome import Found, leave, refuse_other
 from bpcompile.tuning.reading import SpaceFile
-from bpcompile.tuning.trainer import THREADS, build
+from bpcompile.tuning.trainer import build
 from bpcompile.tuning.worker import Search, Worker
 from bpcompile.validate import validate
 
@@ -109,7 +110,7 @@ def _try_trainer(
 ) -> None:
     """Train the spec for no epoch: data that do not fit it are no trial's fault."""
     inside = folder / "check"
-    spec = validate(variant(task.document, task.held_out))
+    spec = validate(overridden(task.document, task.held_out))
     module, *_ = renderer.render(lower(spec), False)
     command = build(module.text, task.target, inside)
     weights = ("--weights-out", str(inside / "weights.safetensors"))

@@ -14,15 +14,9 @@ from typing import Any
 
 from bpcompile.errors import UserError, printable
 from bpcompile.target import Target
+from bpcompile.threads import THREADS
 from bpcompile.tuning.locks import lock
 
-#: One thread each: trials run beside each other.
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 #: Of a trial's folder.
 CHECKPOINT, LOG, RESULT = "checkpoint.safetensors", "log.jsonl", "result.json"
 WEIGHTS, SAID, LOCK, STEM = "weights.safetensors", "said.txt", "lock", "model"
@@ -58,6 +52,7 @@ class Trainer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,
+                # One thread each: trials run beside each other.
                 env={**os.environ, **dict.fromkeys(THREADS, "1")},
                 # Ctrl-C is for the worker, which ends its trainers itself.
                 start_new_session=True,

@@ -21,9 +21,9 @@ from bpcompile.errors import SpecErrors, UserError
 from bpcompile.lower import lower
 from bpcompile.render import Renderer
 from bpcompile.source import Document
+from bpcompile.source.override import overridden
 from bpcompile.target import Target
 from bpcompile.tuning import study as studies
-from bpcompile.tuning.checking import variant
 from bpcompile.tuning.locks import is_free, lock
 from bpcompile.tuning.objective import Objective
 from bpcompile.tuning.space import Space
@@ -171,7 +171,7 @@ class Worker:
         return self.search.folder / "trials" / str(trial.user_attrs[studies.FOLDER])
 
     def _built(self, given: tuple[str, ...], folder: Path) -> tuple[str, ...]:
-        document = variant(self.search.document, (*given, *self.search.held_out))
+        document = overridden(self.search.document, (*given, *self.search.held_out))
         module, *_ = self.search.renderer.render(lower(validate(document)), False)
         return build(module.text, self.search.target, folder)
 
