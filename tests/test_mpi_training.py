@@ -128,7 +128,8 @@ try:
     net.Network().train(net.Shard(x), y, epochs=1)
 except ValueError as error:
     assert str(error) == "rank 1: x is nan at row 3, column 5, not finite", error
-    print("refused")
+    # in one write, as ranks share the stream, which PYTHONUNBUFFERED does not gather
+    print("refused\\n", end="")
 """
     (tmp_path / "wrong.py").write_text(script)
     done = on_ranks(2, "wrong.py", folder=tmp_path)
