@@ -2,6 +2,8 @@
 
 A target without this style prints each body as one nested expression instead. The
 trees, and so the rounding, are the same in both.
+
+A choice is made by a mask, an array of truth values, which numbers are put through.
 """
 
 from __future__ import annotations
@@ -13,13 +15,20 @@ from bpcompile.expr import Apply, Const, Expr, Var, substitute, variables
 from bpcompile.operators.entry import Body, Map, Reduce
 from bpcompile.records import dataclass
 
+#: What a target in this style has beside the primitives, "where" excepted: the operand
+#: itself; the mask of what is not 0; a mask's opposite; the second operand, where the
+#: first is true.
+OPERATIONS = ("copy", "truth", "not", "put")
+SCRATCH = "scratch{}"
+_COMPARISONS = ("lt", "le", "gt", "ge")
+
 
 @dataclass(frozen=True)
 class Assign:
     """`destination = operation(operands)`; operands are names, numbers or trees of
     scalars, which the target computes as a number of its language.
 
-    operation   a primitive, a reduction's name, or "copy"
+    operation   a primitive, a reduction's name, or one of OPERATIONS
     reduces     the result is one number per example
     """
 
@@ -33,11 +42,14 @@ class Assign:
 class Assignments:
     """Statements, and the arrays beside those given that they need.
 
+    scratch        of numbers
+    masks          of truth values
     of_statement   the same lines, for each statement of the body
     """
 
     lines: tuple[Assign, ...]
     scratch: tuple[str, ...]
+    masks: tuple[str, ...]
     of_statement: tuple[tuple[Assign, ...], ...]
 
 
@@ -46,6 +58,7 @@ def assignments(
     storage: Mapping[str, str],
     destination: str,
     consumable: Iterable[str],
+    scratch: str = SCRATCH,
 ) -> Assignments:
     """Write the result of a body into `destination`.
 
@@ -53,8 +66,9 @@ def assignments(
                  may share one, and the result may take the place of one; a statement
                  that assigns one of them writes there
     consumable   the variables that nobody reads afterwards
+    scratch      what arrays are called that are needed beside, with {} for a number
     """
-    return _Writer(body, storage, destination, frozenset(consumable)).run()
+    return _Writer(body, storage, destination, frozenset(consumable), scratch).run()
 
 
 class _Writer:
@@ -66,7 +80,9 @@ class _Writer:
         storage: Mapping[str, str],
         destination: str,
         consumable: frozenset[str],
+        scratch: str,
     ) -> None:
+        self.called = scratch
         self.body = body
         self.storage = dict(storage)
         self.result = destination
@@ -75,6 +91,7 @@ class _Writer:
         self.to_come: Counter[str] = Counter()
         self.lines: list[Assign] = []
         self.scratch: list[str] = []
+        self.masks: list[str] = []
         self.held: list[str] = []
         self.arrays = [
             v.name
@@ -89,7 +106,8 @@ class _Writer:
             self.to_come = _reads(self.body[index:])
             self._statement(statement, index == len(self.body) - 1)
             groups.append(tuple(self.lines[start:]))
-        return Assignments(tuple(self.lines), tuple(self.scratch), tuple(groups))
+        scratch, masks = tuple(self.scratch), tuple(self.masks)
+        return Assignments(tuple(self.lines), scratch, masks, tuple(groups))
 
     def _statement(self, statement: Map | Reduce, last: bool) -> None:
         if isinstance(statement, Reduce):
@@ -120,13 +138,44 @@ class _Writer:
             if operand != array:
                 self.lines.append(Assign(array, "copy", (operand,)))
             return
+        if value.primitive == "where":
+            self._choose(value, array)
+        else:
+            operands = self._operands(value.args, array)
+            self.lines.append(Assign(array, value.primitive, operands))
+
+    def _operands(
+        self, values: Iterable[Expr], wish: str
+    ) -> tuple[str | float | Expr, ...]:
+        """One after the other, each in an array that the next do not write over."""
         operands = []
-        for arg in value.args:
-            operand = self._operand(arg, array)
+        for value in values:
+            operand = self._operand(value, wish)
             operands.append(operand)
             self.held.append(str(operand))
         del self.held[len(self.held) - len(operands) :]
-        self.lines.append(Assign(array, value.primitive, tuple(operands)))
+        return tuple(operands)
+
+    def _choose(self, value: Apply, array: str) -> None:
+        """Leave one of two values in an array that may hold one of them already."""
+        condition, *branches = value.args
+        mask = f"mask{len(self.masks) + 1}"
+        self.masks.append(mask)
+        match condition:
+            case Apply(comparison, args) if comparison in _COMPARISONS:
+                operands = self._operands(args, array)
+                self.lines.append(Assign(mask, comparison, operands))
+            case _:
+                operand = self._operand(condition, array)
+                self.lines.append(Assign(mask, "truth", (operand,)))
+        first, second = self._operands(branches, array)
+        if first == array != second:
+            self.lines.append(Assign(mask, "not", (mask,)))
+            first, second = second, first
+        if second != array:
+            self.lines.append(Assign(array, "copy", (second,)))
+        if first != array:
+            self.lines.append(Assign(array, "put", (mask, first)))
 
     def _operand(self, value: Expr, wish: str) -> str | float | Expr:
         """A leaf as it is; a tree through an array, the wished one if it is free."""
@@ -149,7 +198,7 @@ class _Writer:
         for array in (wish, *read, *dead, *self.scratch):
             if array and self._free(array, value):
                 return array
-        self.scratch.append(f"scratch{len(self.scratch) + 1}")
+        self.scratch.append(self.called.format(len(self.scratch) + 1))
         return self.scratch[-1]
 
     def _free(self, array: str, value: Expr) -> bool:

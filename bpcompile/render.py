@@ -17,6 +17,14 @@ from bpcompile.expr import Var
 from bpcompile.gate import opened, sealed
 from bpcompile.plan import Plan
 from bpcompile.records import dataclass
+from bpcompile.scratch import (
+    error_in_place,
+    function_in_place,
+    operations_in_place,
+    scratch_of_functions,
+    scratch_of_layers,
+    scratch_of_update,
+)
 from bpcompile.shared import shared
 from bpcompile.syntax import refuse_invalid
 from bpcompile.target import Target, templates_root
@@ -169,6 +177,12 @@ def environment(target: Target, words: Words | None = None) -> Environment:
         literal=words.literal,
         docstring=words.docstring,
         in_place=words.in_place,
+        function_in_place=function_in_place,
+        error_in_place=error_in_place,
+        operations_in_place=operations_in_place,
+        scratch_of_functions=scratch_of_functions,
+        scratch_of_layers=scratch_of_layers,
+        scratch_of_update=scratch_of_update,
         assign=words.assign,
         rule=rule,
         book=book,

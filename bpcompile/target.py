@@ -16,6 +16,7 @@ from typing import Any
 
 from bpcompile.errors import UserError, nearest, printable
 from bpcompile.expr import PRIMITIVES
+from bpcompile.inplace import OPERATIONS
 from bpcompile.operators.entry import REDUCTIONS
 from bpcompile.operators.training import STATISTICS
 from bpcompile.records import dataclass
@@ -222,7 +223,7 @@ def _missing(target: Target) -> list[str]:
         ),
     }
     if settings.get("style") == IN_PLACE:
-        tables[IN_PLACE] = (*PRIMITIVES, "copy")
+        tables[IN_PLACE] = (*(p for p in PRIMITIVES if p != "where"), *OPERATIONS)
     for table, keys in tables.items():
         held = settings.get(table, {})
         missing += [f"{table}.{key}" for key in keys if key not in held]

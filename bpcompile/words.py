@@ -9,7 +9,7 @@ from functools import partial
 from bpcompile.errors import UserError
 from bpcompile.expr import BOOK, Apply, Expr, Number, Var, spell, variables
 from bpcompile.gate import FreeText, UnsafeTemplate
-from bpcompile.inplace import Assign, Assignments, assignments
+from bpcompile.inplace import SCRATCH, Assign, Assignments, assignments
 from bpcompile.number import NUMBER, ROUNDED, as_numbers, as_rounded
 from bpcompile.operators.entry import Body, Map
 from bpcompile.step import Call
@@ -120,11 +120,12 @@ class Words:
         storage: Mapping[str, str],
         destination: str,
         consumable: Iterable[str],
+        scratch: str = SCRATCH,
     ) -> Assignments:
         """Three-address statements; see `bpcompile.inplace.assignments`."""
         if isinstance(body, Expr):
             body = (Map("result", body),)
-        return assignments(body, storage, destination, consumable)
+        return assignments(body, storage, destination, consumable, scratch)
 
     def assign(self, line: Assign) -> str:
         """One three-address statement: augmented where the target can, else a call."""

@@ -59,7 +59,10 @@ FAULTS: tuple[Fault, ...] = (
     both("1/p for 1/(1 - p)", ("1 / (1 - p), out", "1 / p, out")),
     both("kept with probability p", (">= p * 2**32", "< p * 2**32")),
     both("high half first", ('astype("<u8", copy=False)', 'astype(">u8")')),
-    both("halves neuron by neuron", ("halves.reshape(m, n).T", "halves.reshape(n, m)")),
+    both(
+        "halves neuron by neuron",
+        ("halves.reshape(piece.shape)", "halves.reshape(piece.T.shape).T"),
+    ),
     both("wrong stream", ("MASKS = 3", "MASKS = 4")),
     both("the same in every step", ("self.step += 1", "self.step += 0")),
     both(

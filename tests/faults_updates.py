@@ -67,8 +67,9 @@ MOMENTUM: tuple[Fault, ...] = (
         ("pull = LMBDA1 * m", "pull = m"),
         "momentum",
     ),
-    both(
+    each(
         "L1: the weight for its sign",
+        ("np.sign(self.w3, out=self.scratch1_w3)", "self.scratch1_w3[...] = self.w3"),
         ("pull * np.sign(self.w3)", "pull * self.w3"),
         "momentum",
     ),

@@ -25,7 +25,7 @@ from operator_oracle import (
     step,
     targets_of,
 )
-from oracle import library
+from oracle import arguments_of, library
 from random_specs import PAIRS, minimal
 from support import spec_of
 
@@ -138,7 +138,7 @@ def activation(name: str, target: str) -> Callable[[Array], Array]:
     f = getattr(module(name, cost, target), name)
 
     def call(z: Array) -> Array:
-        takes_a = f.__code__.co_argcount == 2
+        takes_a = arguments_of(f) == 2
         return calm(f, z, np.empty_like(z)) if takes_a else calm(f, z)
 
     return call

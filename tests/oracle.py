@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -74,6 +74,11 @@ def imported(text: str) -> ModuleType:
     finally:
         del sys.modules[module.__name__]
     return module
+
+
+def arguments_of(function: Callable[..., Any]) -> int:
+    """How many arrays a generated function must be given: not those it may do without."""
+    return function.__code__.co_argcount - len(function.__defaults__ or ())
 
 
 def library(spec: NetworkSpec, target: str) -> ModuleType:

@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import Data, apart, as_lists, complex_steps_apart, library, settled
+from oracle import (
+    Data,
+    apart,
+    arguments_of,
+    as_lists,
+    complex_steps_apart,
+    library,
+    settled,
+)
 from support import ROOT, TARGETS, bpcompile, difference, module_of, spec_of, text_of
 
 from bpcompile import reference
@@ -121,7 +129,7 @@ def test_own_functions_keep_the_dtype(kind: str, target: str, dtype: str) -> Non
         z = np.linspace(-3, 3, 6, dtype=dtype).reshape(2, 3)
         for name in dir(module):
             if name.startswith(PREFIX):
-                count = getattr(module, name).__code__.co_argcount
+                count = arguments_of(getattr(module, name))
                 assert getattr(module, name)(*[z] * count).dtype == dtype, name
 
 
@@ -267,7 +275,7 @@ def test_where_a_warning_says_it_overflows_it_does_and_before_it_does_not(
 
     def at(z: float) -> Any:
         array, a = np.array([[z]]), np.zeros((1, 1))
-        arguments = (array, a)[: f.__code__.co_argcount]
+        arguments = (array, a)[: arguments_of(f)]
         found = f(*arguments)
         return arguments[-1] if found is None else found
 

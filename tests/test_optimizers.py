@@ -311,13 +311,15 @@ def lines_a_layer(target: str, **hyper: Any) -> float:
 def test_an_optimizer_adds_few_lines_to_a_layer(kind: str, target: str) -> None:
     """Two parameters, for each of them what is kept, its mean gradient and a call.
 
-    Where a penalty is added to a gradient, it is divided by m in a line of its own.
+    Where a penalty is added to a gradient, it is divided by m in a line of its own. In
+    place there is an array to compute it in, and a line for each operation.
     """
     plain = lines_a_layer(target, optimizer="sgd")
     kept = len(OPTIMIZERS[kind].state)
     assert lines_a_layer(target, optimizer=kind) - plain <= 2 * (kept + 3)
     both = lines_a_layer(target, optimizer=kind, regularization={"l1": 1, "l2": 1})
-    assert both - lines_a_layer(target, optimizer=kind) <= 4
+    most = 8 if target == "numpy" else 4
+    assert both - lines_a_layer(target, optimizer=kind) <= most
 
 
 @pytest.mark.parametrize("target", TARGETS)
