@@ -12,7 +12,7 @@ from support import LONG, spec_of
 
 from bpcompile.operators import ACTIVATIONS, COSTS
 
-SIZES, M, STEPS = (500, 480, 460), 600, 3
+SIZES, M, STEPS = (500, 480, 460), 800, 3
 EPOCHS = 10 if LONG else 2
 #: Bytes of the smallest array that has an entry for every neuron and example of a layer,
 #: or for every weight. What NumPy itself needs to convert booleans is a buffer of 8,192
