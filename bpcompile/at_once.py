@@ -8,13 +8,14 @@ a step of Adam costs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from bpcompile.expr import Apply, Expr, Var, variables
 from bpcompile.functions import UpdateFunction
-from bpcompile.operators.entry import Body, Map
+from bpcompile.operators.entry import Body, Map, Reduce
 from bpcompile.plan import Block
 from bpcompile.records import dataclass
 from bpcompile.step import Step
@@ -41,8 +42,10 @@ class AtOnce:
 
 def at_once(function: UpdateFunction, update: Sequence[Block]) -> AtOnce:
     """The update by this function, which every step of it calls, in four parts."""
-    *body, last = function.body
-    *formulas, formula = function.formulas
+    pairs = zip(function.body, function.formulas, strict=True)
+    (*body, last), (*formulas, formula) = zip(
+        *(_mean_in_place(*pair) for pair in pairs), strict=True
+    )
     gradient = _alike(update)
     return AtOnce(
         _blocks(update, partial(_before, len(gradient))),
@@ -56,6 +59,24 @@ def at_once(function: UpdateFunction, update: Sequence[Block]) -> AtOnce:
         ),
         _blocks(update, _after),
     )
+
+
+def _mean_in_place(statement: Map | Reduce, formula: str) -> tuple[Map | Reduce, str]:
+    """x → β x + (1 - β) y as x → β (x - y) + y, which needs no array but x's own.
+
+    As exact for a y of x's size, of which x is a mean. Not for the mean of squares,
+    which may be far smaller than the last of them: what is y² would be lost in it.
+    """
+    match statement.value:
+        case Apply("add", (Apply("mul", (keep, x)), Apply("mul", (rest, Var() as y)))):
+            if x == Var(statement.target) and rest == 1 - keep:
+                printed = re.sub(
+                    r"→ (\S+) (\w+) \+ \(1 - \1\) (\w+)$",
+                    r"\g<0> = \1 (\2 - \3) + \3",
+                    formula,
+                )
+                return replace(statement, value=keep * (x - y) + y), printed
+    return statement, formula
 
 
 def _subtracted(value: Expr) -> Expr:
