@@ -8,6 +8,8 @@ from bpcompile.expr import PRIMITIVES, Apply, Expr, Var, substitute, variables
 from bpcompile.operators.entry import Body, Map, Reduce
 from bpcompile.records import dataclass
 
+#: The purposes of the functions that the steps of a plan apply.
+IN_STEPS = ("activation", "derivative")
 #: What a pass names the values that an earlier one left in the result.
 KEPT = "result"
 

@@ -14,6 +14,7 @@ from bpcompile.at_once import at_once
 from bpcompile.bytecode import TemplateCode
 from bpcompile.decimals import decimals, in_lines
 from bpcompile.expr import Var
+from bpcompile.functions import IN_STEPS
 from bpcompile.gate import opened, sealed
 from bpcompile.plan import Plan
 from bpcompile.records import dataclass
@@ -141,6 +142,10 @@ def context(plan: Plan, target: Target) -> dict[str, Any]:
         "parameters_in_words": _parameters_in_words(plan),
         "spec_names": _spec_names(plan),
         "constants": _names_of_constants(plan),
+        # Whether what steps apply passes infinity on the way to a right result.
+        "overflows": any(
+            f.overflows and not f.masks for f in plan.functions if f.purpose in IN_STEPS
+        ),
     }
 
 

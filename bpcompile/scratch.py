@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bpcompile.functions import Function
+from bpcompile.functions import IN_STEPS, Function
 from bpcompile.inplace import Assignments, assignments
 from bpcompile.operators.entry import Map
 from bpcompile.plan import Block, Plan
 from bpcompile.step import ErrorStep, Step
 from bpcompile.steps import Activate, UpdateParameter
-
-#: What functions of such a target write over an array that they are given.
-IN_PLACE = ("activation", "derivative")
 
 
 def function_in_place(function: Function) -> Assignments:
@@ -74,7 +71,7 @@ def scratch_of_update(blocks: Iterable[Block]) -> dict[str, int]:
 
 
 def _in_place(functions: Iterable[Function]) -> list[Function]:
-    return [f for f in functions if f.purpose in IN_PLACE]
+    return [f for f in functions if f.purpose in IN_STEPS]
 
 
 def _steps(plan: Plan) -> list[Step]:

@@ -64,12 +64,16 @@ class Row:
         )
 
 
-def calm(f: Callable[..., Any], *arguments: Array) -> Array:
-    """What f returns, or leaves in its last argument; a warning is an error."""
+def calm(f: Callable[..., Any], *arguments: Array, over: str = "raise") -> Array:
+    """What f returns, or leaves in its last argument; a warning is an error.
+
+    But for an overflow, where f leaves it to its callers to let that pass.
+    """
     copies = [array.copy() for array in arguments]
-    with np.errstate(all="raise", under="ignore"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        returned = f(*copies)
+        with np.errstate(all="raise", under="ignore", over=over):  # type: ignore[arg-type]
+            returned = f(*copies)
     result = copies[-1] if returned is None else returned
     assert np.isfinite(result).all()
     return np.asarray(result)
@@ -139,7 +143,8 @@ def activation(name: str, target: str) -> Callable[[Array], Array]:
 
     def call(z: Array) -> Array:
         takes_a = arguments_of(f) == 2
-        return calm(f, z, np.empty_like(z)) if takes_a else calm(f, z)
+        over = "ignore" if ACTIVATIONS[name].overflows else "raise"
+        return calm(f, *((z, np.empty_like(z)) if takes_a else (z,)), over=over)
 
     return call
 
