@@ -2,8 +2,7 @@
 
 generated module <- reference <- complex step of the reference's cost, at 1e-12. Every
 spec is compiled for one of the targets that can be imported, in turn; a run of CI draws
-2,000, `make fuzz` 10,000: the same ones until a number in a module that is loaded
-changes, for Hypothesis draws those too.
+2,000, `make fuzz` 10,000, always the same ones.
 """
 
 from __future__ import annotations
