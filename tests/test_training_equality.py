@@ -10,8 +10,8 @@ A step that divides the gradient by its own size, or takes its sign alone, is as
 for a gradient of rounding errors as for any other: where that is 0 in exact arithmetic
 (neurons that are alike, errors that add up to 0), two right programs take different
 steps. A run that is no further off than `MARGIN` times what the reference moves by, when
-the last bits of its inputs and parameters do before every step, is therefore redrawn as
-well, and counted as unsteady; any other difference is a fault.
+the last bits of its inputs, parameters and weights of examples do before every step, is
+therefore redrawn as well, and counted as unsteady; any other difference is a fault.
 """
 
 from __future__ import annotations
