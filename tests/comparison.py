@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from oracle import apart, as_lists, complex_steps_apart
+from oracle import BeyondComparison, apart, as_lists, complex_steps_apart
 from support import difference
 
 from bpcompile import reference
@@ -14,10 +14,6 @@ from bpcompile.check import MARGIN
 from bpcompile.spec import NetworkSpec
 
 EXACT = 1e-12
-
-
-class BeyondComparison(Exception):
-    """There is nothing to compare: another spec is drawn."""
 
 
 def values_apart(spec: NetworkSpec, net: Any, x: Any, y: Any, scaling: Any) -> float:

@@ -135,6 +135,10 @@ def complex_steps_apart(gradient: Mapping[str, Any], *point: Any) -> float:
 # ---- Training ----------------------------------------------------------------------
 
 
+class BeyondComparison(Exception):
+    """There is nothing to compare: another spec is drawn."""
+
+
 class Rises(Exception):
     """The reference's cost is not finite, or higher than an epoch before."""
 
@@ -190,6 +194,7 @@ def settled(
     Each new rate is drawn between a tenth and a half of the last, so that one is found
     quickly: a small enough step along the gradient never raises the total cost. Where
     steps go another way, the first finite run does once `STRICT` rates have not.
+    BeyondComparison where none is finite, however small: exp of exp, squared.
     """
     first = spec.hyperparameters.learning_rate
     tries = itertools.accumulate(
@@ -207,7 +212,7 @@ def settled(
             run = reference.train(tried, epochs=epochs, **data.for_reference())
             if np.isfinite(run.costs).all():
                 return Settled(tried, drawn, False, run)
-    raise AssertionError(f"no learning rate is small enough for {spec.normalised()}")
+    raise BeyondComparison
 
 
 def descends(spec: NetworkSpec) -> bool:

@@ -12,17 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comparison import (
-    EXACT,
-    BeyondComparison,
-    moved_by_rounding,
-    reference_apart,
-    steps_apart,
-)
+from comparison import EXACT, moved_by_rounding, reference_apart, steps_apart
 from fuzzing import PARTS, share
 from hypothesis import Phase, given, reject, seed, settings
 from hypothesis import strategies as st
-from oracle import apart, as_lists, library, scaling_of
+from oracle import BeyondComparison, apart, as_lists, library, scaling_of
 from random_specs import data_for, repeatable, specs, without_validation
 from support import TARGETS, spec_of
 
