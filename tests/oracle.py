@@ -228,6 +228,16 @@ def descends(spec: NetworkSpec) -> bool:
     return not (drops or state or hyper.regularization.max_norm)
 
 
+def moved_by_rounding(run: Settled, data: Data, epochs: int) -> float:
+    """How far the reference's run ends from itself, rounded in each of seven ways."""
+    given = {"epochs": epochs, **data.for_reference()}
+    found = [
+        reference.sensitivity(run.spec, run.training, first=first, **given)
+        for first in range(7)
+    ]
+    return max(max(moved.values()) for moved in found)
+
+
 def at_rate(spec: NetworkSpec, rate: float) -> NetworkSpec:
     """The spec with another learning rate."""
     hyper = spec.hyperparameters.model_copy(update={"learning_rate": rate})

@@ -30,6 +30,7 @@ from oracle import (
     at_rate,
     epochs_for,
     library,
+    moved_by_rounding,
     scaling_of,
     settled,
 )
@@ -232,10 +233,7 @@ def check_run(
             counts["redrawn"] += attempt + run.drawn > 0
             counts["only finite"] += not run.falls
             return True
-        moved = reference.sensitivity(
-            run.spec, run.training, epochs=epochs, **data.for_reference()
-        )
-        worst = max(moved.values())
+        worst = moved_by_rounding(run, data, epochs)
         assert off <= MARGIN * worst, (off, worst, run.spec.normalised())
         counts["unsteady"] += 1
         spec = at_rate(spec, run.spec.hyperparameters.learning_rate * 0.1)

@@ -104,6 +104,9 @@ def test_training_is_as_sensitive_as_its_steps() -> None:
     moved = reference.sensitivity(spec, run, x, [0, 1, 0], 3)
     assert list(moved) == list(run.parameters)
     assert all(0 < value < 1e-13 for value in moved.values())
+    again = reference.sensitivity(spec, run, x, [0, 1, 0], 3, first=1)
+    assert again != moved
+    assert all(0 < value < 1e-13 for value in again.values())
 
 
 def test_training_is_as_sensitive_as_its_sums() -> None:

@@ -32,6 +32,7 @@ from oracle import (
     at_rate,
     epochs_for,
     library,
+    moved_by_rounding,
     settled,
 )
 from random_specs import (
@@ -125,9 +126,7 @@ def check_run(
             first = reference.initial_parameters(run.spec)
             counts["moved"] += apart(one.parameters, first) > MOVED
             return
-        given = data.for_reference()
-        by_array = reference.sensitivity(run.spec, run.training, epochs=epochs, **given)
-        moved = max(by_array.values())
+        moved = moved_by_rounding(run, data, epochs)
         assert worst <= MARGIN * moved, (worst, moved, run.spec.normalised())
         counts["unsteady"] += 1
         spec = at_rate(spec, run.spec.hyperparameters.learning_rate * 0.1)
