@@ -100,7 +100,8 @@ def table(report: Report) -> str:
     if any(row.bound > BOUND for row in report.rows):
         lines[-1] += (
             f", or {MARGIN} times what the reference itself moves by\n"
-            "when the last bits of inputs and parameters do before every step"
+            "when the last bits of inputs, parameters and weights of examples do before\n"
+            "every step"
         )
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """The option `--update-goldens` with its fixture; the programs of generated modules; the
-mark `fault`, by whose ids tests are found; the figures at the end of a run."""
+mark `fault`, by whose ids tests are found; the figures at the end of a run; draws that
+depend on the test alone."""
 
 from __future__ import annotations
 
@@ -15,6 +16,24 @@ from programs import Program
 
 
 def pytest_configure() -> None:
+    hold_draws()
+    restore_signals()
+
+
+def hold_draws() -> None:
+    """Hypothesis draws numbers and words out of the modules that a process has loaded, so
+    that what a test draws would differ with the tests that the worker ran before it, and
+    a failure come and go. No setting turns that off, hence the private names."""
+    try:
+        from hypothesis.internal.conjecture import providers
+
+        none = providers._local_constants  # nothing was collected yet
+    except (ImportError, AttributeError):
+        return  # tests/test_draws.py says whether that matters, and what to do
+    providers._get_local_constants = lambda: none
+
+
+def restore_signals() -> None:
     """Signals as a terminal has them: a job in the background begins with some ignored,
     and hands that on to the processes that tests start."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

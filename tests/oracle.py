@@ -140,6 +140,10 @@ def complex_steps_apart(gradient: Mapping[str, Any], *point: Any) -> float:
 # ---- Training ----------------------------------------------------------------------
 
 
+class BeyondComparison(Exception):
+    """There is nothing to compare: another spec is drawn."""
+
+
 class Rises(Exception):
     """The reference's cost is not finite, or higher than an epoch before."""
 
@@ -195,6 +199,7 @@ def settled(
     Each new rate is drawn between a tenth and a half of the last, so that one is found
     quickly: a small enough step along the gradient never raises the total cost. Where
     steps go another way, the first finite run does once `STRICT` rates have not.
+    BeyondComparison where none is finite, however small: exp of exp, squared.
     """
     first = spec.hyperparameters.learning_rate
     tries = itertools.accumulate(
@@ -212,7 +217,7 @@ def settled(
             run = reference.train(tried, epochs=epochs, **data.for_reference())
             if np.isfinite(run.costs).all():
                 return Settled(tried, drawn, False, run)
-    raise AssertionError(f"no learning rate is small enough for {spec.normalised()}")
+    raise BeyondComparison
 
 
 def descends(spec: NetworkSpec) -> bool:
@@ -226,6 +231,16 @@ def descends(spec: NetworkSpec) -> bool:
     drops = any(layer.dropout for layer in spec.layers)
     state = OPTIMIZERS[hyper.optimizer.kind].state
     return not (drops or state or hyper.regularization.max_norm)
+
+
+def moved_by_rounding(run: Settled, data: Data, epochs: int) -> float:
+    """How far the reference's run ends from itself, rounded in each of seven ways."""
+    given = {"epochs": epochs, **data.for_reference()}
+    found = [
+        reference.sensitivity(run.spec, run.training, first=first, **given)
+        for first in range(7)
+    ]
+    return max(max(moved.values()) for moved in found)
 
 
 def at_rate(spec: NetworkSpec, rate: float) -> NetworkSpec:

@@ -104,3 +104,23 @@ def test_training_is_as_sensitive_as_its_steps() -> None:
     moved = reference.sensitivity(spec, run, x, [0, 1, 0], 3)
     assert list(moved) == list(run.parameters)
     assert all(0 < value < 1e-13 for value in moved.values())
+    again = reference.sensitivity(spec, run, x, [0, 1, 0], 3, first=1)
+    assert again != moved
+    assert all(0 < value < 1e-13 for value in again.values())
+
+
+def test_training_is_as_sensitive_as_its_sums() -> None:
+    """Of like examples one pulls up and the other down: a program in which products are
+    fused with sums is left with an error of rounding, which an optimizer enlarges."""
+    alike = {"size": 3, "initializer": {"kind": "constant", "value": 0.0}}
+    optimizer = {"kind": "nadam", "beta2": 0.5}
+    spec = spec_of(
+        layers=[2, alike, {"size": 1, "activation": "softplus"}],
+        cost="absolute",
+        hyperparameters={"learning_rate": 0.1, "optimizer": optimizer},
+    )
+    data: Any = [[0.6, 0.1], [0.3, 0.5]], [0.1, 3.0]
+    run = reference.train(spec, *data, epochs=1)
+    moved = reference.sensitivity(spec, run, *data, epochs=1)
+    assert 1e-10 < moved["w3"] < 1e-6
+    assert moved["b2"] > 1e-12

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -29,24 +30,17 @@ def sensitivity(
     epochs: int,
     sample_weight: Sequence[float] | None = None,
     test: tuple[Rows, Labels] | None = None,
+    first: int = 0,
 ) -> dict[str, float]:
     """How far each array ends from where it did, if every step rounds otherwise.
 
     max |a - b| / max(1, max |b|) by name, where b is that of `run`, which `train` gave
-    for the same arguments, and a that of a run whose inputs and parameters are moved in
-    their last bits before every step. Two right programs may be as far apart, for
-    neither rounds better than the other. Infinite where they end after different
-    epochs. Raises what `train` does.
+    for the same arguments, and a that of a run whose inputs, weights of examples and
+    parameters are moved in their last bits before every step. Two right programs may be
+    as far apart, for neither rounds better than the other. Infinite where they end after
+    different epochs. first: with which of the seven nudges to begin, 0 to 6, for a sign
+    does not turn at every one. Raises what `train` does.
     """
-    nudges = cycle(_NUDGES)
-
-    def make_step(
-        spec: NetworkSpec, state: State, x: Rows, *rest: Any, **also: Any
-    ) -> State:
-        near = {k: _nudged(values, nudges) for k, values in state.parameters.items()}
-        state = replace(state, parameters=near)
-        return update_mini_batch(spec, state, _nudged(x, nudges), *rest, **also)
-
     moved = train(
         spec,
         x,
@@ -55,7 +49,7 @@ def sensitivity(
         sample_weight=sample_weight,
         scaling=run.scaling,
         test=test,
-        make_step=make_step,
+        make_step=partial(_step, cycle(_NUDGES[first:] + _NUDGES[:first])),
     )
     if (len(moved.costs), moved.epoch) != (len(run.costs), run.epoch):
         return dict.fromkeys(run.parameters, math.inf)
@@ -63,6 +57,25 @@ def sensitivity(
         name: _apart(moved.parameters[name], values)
         for name, values in run.parameters.items()
     }
+
+
+def _step(
+    nudges: Iterator[int],
+    spec: NetworkSpec,
+    state: State,
+    x: Rows,
+    y: Labels,
+    n: int,
+    seed: int,
+    sample_weight: Sequence[float],
+) -> State:
+    """`update_mini_batch` of numbers that are a few last bits away."""
+    near = {k: _nudged(values, nudges) for k, values in state.parameters.items()}
+    # Examples that are alike stay so however inputs and parameters move: where their
+    # gradients cancel, only their weights show what is left of a sum that rounds.
+    x, weights = _nudged(x, nudges), _nudged(sample_weight, nudges)
+    state = replace(state, parameters=near)
+    return update_mini_batch(spec, state, x, y, n, seed, sample_weight=weights)
 
 
 def _nudged(values: Any, nudges: Iterator[int]) -> list[Any]:
