@@ -15,11 +15,13 @@ import pytest
 from html_pages import Page, assert_self_contained
 from optuna.trial import TrialState
 from support import SPECS, bpcompile, renderer, run
-from tuned import DATA, RATE, SIZE, ended, study, tune, write_search
+from tuned import DATA, RATE, SIZE, best_of, ended, study, tune, write_search
 
 from bpcompile import load_spec
 from bpcompile.cli import main
+from bpcompile.errors import UserError
 from bpcompile.tuning import table
+from bpcompile.tuning.objective import objective
 
 OUTPUTS = "layers[2].size"
 
@@ -61,7 +63,7 @@ def test_search_leaves_the_best_spec_a_table_and_a_page(capsys: Any) -> None:
     write_search()
     assert tune("--trials", 4, "-o", "best.json") == 0
     out, err = capsys.readouterr()
-    best = study().best_trial
+    best = best_of(study())
     values = [trial.value for trial in ended(study())]
     assert len(values) == 4
     # The table has the best first, and all that was tried.
@@ -70,6 +72,7 @@ def test_search_leaves_the_best_spec_a_table_and_a_page(capsys: Any) -> None:
     assert names.split() == [
         "trial",
         "validation_accuracy",
+        "validation_cost",
         "state",
         "epochs",
         "values",
@@ -215,6 +218,66 @@ def test_regression_is_compared_by_its_cost(plain: None) -> None:
     assert found.best_value == min(trial.value for trial in ended(found) if trial.value)
 
 
+#: What equals are told apart by, over two clouds that every rate parts without a fault.
+TWO: dict[str, Any] = {
+    "name": "digits",
+    "layers": [2, {"size": 2, "activation": "softmax"}],
+    "cost": "log_likelihood",
+    "hyperparameters": {"epochs": 20, "validation_fraction": 0.2},
+}
+EQUALS = (0.1, 0.05, 1.0, 0.5)
+
+
+def write_equals(space: Any) -> None:
+    """two.npz, digits.json and space.json; the trials of EQUALS wait in their order."""
+    y = np.arange(100) % 2
+    noise = np.random.default_rng(0).uniform(-0.2, 0.2, (100, 2))
+    np.savez("two.npz", x=np.eye(2)[y] * 2 - 1 + noise, y=y)
+    pathlib.Path("digits.json").write_text(json.dumps(TWO))
+    pathlib.Path("space.json").write_text(json.dumps(space))
+
+
+def test_of_equals_the_one_with_the_lower_cost_is_the_best(
+    plain: None, capsys: Any
+) -> None:
+    write_equals({"set": {RATE: {"float": [0.01, 1]}}})
+    begun = new_study()
+    for rate in EQUALS:
+        begun.enqueue_trial({RATE: rate})
+    assert tune("--data", "two.npz", "--trials", 4) == 0
+    trials = ended(study())
+    assert [trial.value for trial in trials] == [1.0] * 4
+    costs = [trial.user_attrs["ties"] for trial in trials]
+    assert costs == [
+        result_of(trial.number)["saved"]["validation_cost"] for trial in trials
+    ]
+    order = sorted(range(4), key=costs.__getitem__)
+    assert order == [2, 3, 0, 1]  # the faster, the surer
+    lines = capsys.readouterr().out.splitlines()[3:7]
+    assert [line.split()[0] for line in lines] == [*map(str, order)]
+    assert [line.split()[2] for line in lines] == [f"{costs[i]:.4f}" for i in order]
+    text = pathlib.Path("digits.tune/trials.html").read_text(encoding="utf-8")
+    assert "Trial 2 is the best" in text
+    assert re.findall(r"<tr><td>(\d)</td>", text) == [*map(str, order)]
+    rate = load_spec("digits.tune/best.json").hyperparameters.learning_rate
+    assert rate == EQUALS[2]
+
+
+def test_of_equals_whose_costs_are_of_different_kinds_the_first_is(
+    plain: None, capsys: Any
+) -> None:
+    costs = ("log_likelihood", "quadratic")
+    write_equals({"set": {RATE: {"float": [0.01, 1]}, "cost": {"choices": costs}}})
+    begun = new_study()
+    for rate, cost in zip(EQUALS, sorted(costs * 2), strict=True):
+        begun.enqueue_trial({RATE: rate, "cost": cost})
+    assert tune("--data", "two.npz", "--trials", 4) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[2].split()[:3] == ["trial", "validation_accuracy", "state"]
+    assert [line[0] for line in out.splitlines()[3:7]] == ["0", "1", "2", "3"]
+    assert all(trial.value == 1 for trial in ended(study()))
+
+
 #: Arguments beside those of every search, and what is said of them.
 REFUSED: list[tuple[str, str]] = [
     ("--trials 0", "argument --trials: must be a whole number from 1, not '0'"),
@@ -275,6 +338,26 @@ def test_costs_of_different_kinds_are_not_compared(plain: None, capsys: Any) -> 
     assert tune("--metric", "validation_cost") == 2
     assert "the space changes the cost, which" in capsys.readouterr().err
     assert tune("--trials", 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("cost", True),
+        ("cost.delta", True),
+        ("operators", True),
+        ("operators.costs.own.formula", True),
+        ("operators.activations.own.formula", False),
+        ("hyperparameters.class_weights", False),
+    ],
+)
+def test_which_values_change_the_cost(path: str, changes: bool) -> None:
+    """Its formula too, of a spec that has a cost of its own."""
+    spec = load_spec(SPECS / "digits.json")
+    assert objective(spec, None, [path]).ties == ("" if changes else "validation_cost")
+    if changes:
+        with pytest.raises(UserError, match="the space changes the cost"):
+            objective(spec, "validation_cost", [path])
 
 
 def test_spec_that_was_edited_by_hand_is_kept(plain: None, capsys: Any) -> None:

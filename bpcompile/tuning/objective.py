@@ -16,13 +16,22 @@ ACCURACY, COST = "validation_accuracy", "validation_cost"
 
 @dataclass(frozen=True)
 class Objective:
-    """The series of a trainer's log; `falls`: less of it is better."""
+    """The series of a trainer's log; `falls`: less of it is better.
+
+    ties   the series that decides between equals, less of it is better; "": none does
+    """
 
     series: str
+    ties: str = ""
 
     @property
     def falls(self) -> bool:
         return self.series == COST
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What a table has a column for."""
+        return (self.series, self.ties) if self.ties else (self.series,)
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
@@ -33,15 +42,24 @@ class Objective:
 def objective(spec: NetworkSpec, metric: str | None, paths: Iterable[str]) -> Objective:
     """The series asked for, else what early stopping follows, else what tells most.
 
-    `paths` are those that are searched. Raises UserError where the spec has no such
-    series, or where it would compare costs of different kinds.
+    `paths` are those that are searched: where they change the cost, the costs of two
+    trials are of different kinds. Raises UserError where the spec has no such series, or
+    where it would compare such costs.
     """
     classifies = spec.resolved_task == "classification"
     known = (ACCURACY, COST) if classifies else (COST,)
     watch = early_stopping(spec)
     series = metric or (watch.series if watch else known[0])
     refuse_unknown("metric", series, known)
-    if series == COST and any(path.partition(".")[0] == "cost" for path in paths):
+    of_one_kind = not any(map(_changes_cost, paths))
+    if series == COST and not of_one_kind:
         others = f": --metric {ACCURACY}" if classifies else ""
         raise UserError(f"the space changes the cost, which {COST} measures{others}")
-    return Objective(series)
+    return Objective(series, COST if series != COST and of_one_kind else "")
+
+
+def _changes_cost(path: str) -> bool:
+    """Whether another value there is another cost: its kind, parameter or formula."""
+    first, _, rest = path.partition(".")
+    own = first == "operators" and not rest.startswith("activations")
+    return own or first == "cost"

@@ -9,6 +9,7 @@ from bpcompile.reporting.page import rendered
 from bpcompile.reporting.view import Table, Tile, duration, shown
 from bpcompile.tuning import study as studies
 from bpcompile.tuning import table
+from bpcompile.tuning.objective import Objective
 from bpcompile.tuning.outcome import Found
 from bpcompile.tuning.plots import plots
 
@@ -28,7 +29,7 @@ def page(found: Found, best: FrozenTrial | None) -> str:
         best=None if best is None else found.text(best),
         command=None if best is None else found.command(best),
         plots=list(plots(found.study, found.objective)),
-        trials=_table(rows, series),
+        trials=_table(rows, found.objective),
         facts=_facts(found),
     )
 
@@ -56,17 +57,20 @@ def _tiles(found: Found, best: FrozenTrial | None) -> list[Tile]:
     return tiles
 
 
-def _table(rows: list[table.Row], series: str) -> Table:
+def _table(rows: list[table.Row], objective: Objective) -> Table:
     names = list(dict.fromkeys(name for row in rows for name, _ in row.parameters))
     cells = []
     for row in rows[:MOST_ROWS]:
         held = dict(row.parameters)
         state = f"{row.state}: {row.remark}" if row.remark else row.state
         values = (held.get(name, "") for name in names)
-        cells.append((str(row.number), row.value, state, str(row.epochs), *values))
+        measured = (str(row.number), *row.measured)
+        cells.append((*measured, state, str(row.epochs), *values))
     more = len(rows) - MOST_ROWS
     note = f"{more:,} more are left out." if more > 0 else ""
-    return Table(("trial", series, "state", "epochs", *names), tuple(cells), note)
+    measures = (name.replace("_", " ") for name in objective.measures)
+    head = ("trial", *measures, "state", "epochs", *names)
+    return Table(head, tuple(cells), note)
 
 
 def _facts(found: Found) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ STARTUP, WARMUP = 5, 3
 #: Attributes of a study and of its trials.
 SETTINGS, WRITTEN = "settings", "written"
 INSTEAD, PLACE, FOLDER, WORKER = "instead_of", "place", "folder", "worker"
-SET, FAILURE, EPOCHS = "set", "failure", "epochs"
+SET, FAILURE, EPOCHS, TIES = "set", "failure", "epochs", "ties"
 
 _NO_ADDRESS = (
     "--storage takes an address, such as sqlite:///study.db or "
@@ -46,6 +47,8 @@ _DRIVER = (
 )
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+#: The best first.
+STATES = (*FINISHED, TrialState.RUNNING, TrialState.WAITING)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def open_study(url: str, name: str, objective: Objective, pruning: bool) -> Stor
             warnings.simplefilter("ignore")
             storage = _opened(url, {**wait, "pool_pre_ping": True})
             names = optuna.get_all_study_names(storage)
-            median = optuna.pruners.MedianPruner(STARTUP, WARMUP)
+            median = optuna.pruners.MedianPruner(STARTUP, WARMUP + 1)
             study = optuna.create_study(
                 storage=storage,
                 study_name=name,
@@ -219,13 +222,20 @@ def current(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.number not in replaced]
 
 
-def best(study: optuna.Study) -> FrozenTrial | None:
-    """The best trial that is complete, the first of equals."""
-    complete = [t for t in current(study) if t.state == TrialState.COMPLETE]
+def ranked(study: optuna.Study) -> list[FrozenTrial]:
+    """The same, the best first: of those that are complete the one with the best value,
+    of equals the one with the lower cost, or else the first."""
     falls = study.direction == optuna.study.StudyDirection.MINIMIZE
 
-    def rank(trial: FrozenTrial) -> float:
-        assert trial.value is not None
-        return trial.value if falls else -trial.value
+    def rank(trial: FrozenTrial) -> tuple[int, float, float, int]:
+        value = math.inf if trial.value is None else trial.value * (1 if falls else -1)
+        ties = trial.user_attrs.get(TIES, math.inf)
+        return STATES.index(trial.state), value, ties, trial.number
 
-    return min(complete, key=rank, default=None)
+    return sorted(current(study), key=rank)
+
+
+def best(study: optuna.Study) -> FrozenTrial | None:
+    """The best trial that is complete."""
+    first = next(iter(ranked(study)), None)
+    return first if first and first.state == TrialState.COMPLETE else None

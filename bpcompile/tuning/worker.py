@@ -219,6 +219,9 @@ class Worker:
         trial.set_user_attr(studies.EPOCHS, last.get("epoch", 0))
         value = saved.get(self.search.objective.series)
         if code == 0 and value is not None:
+            ties = saved.get(self.search.objective.ties)
+            if ties is not None:
+                trial.set_user_attr(studies.TIES, ties)
             study.tell(trial, value)
         elif one.pruned and code != 1:
             study.tell(trial, state=TrialState.PRUNED)
