@@ -12,17 +12,20 @@ from bpcompile.lower_training import early_stopping
 from bpcompile.spec import NetworkSpec
 
 ACCURACY, COST = "validation_accuracy", "validation_cost"
+DEVIATION = "deviation"
 
 
 @dataclass(frozen=True)
 class Objective:
     """The series of a trainer's log; `falls`: less of it is better.
 
-    ties   the series that decides between equals, less of it is better; "": none does
+    ties    the series that decides between equals, less of it is better; "": none does
+    folds   whether what counts is the mean over several trainings
     """
 
     series: str
     ties: str = ""
+    folds: bool = False
 
     @property
     def falls(self) -> bool:
@@ -31,7 +34,8 @@ class Objective:
     @property
     def measures(self) -> tuple[str, ...]:
         """What a table has a column for."""
-        return (self.series, self.ties) if self.ties else (self.series,)
+        deviation = (DEVIATION,) if self.folds else ()
+        return (self.series, *deviation, *((self.ties,) if self.ties else ()))
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:

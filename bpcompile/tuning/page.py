@@ -7,8 +7,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bpcompile.reporting.page import rendered
 from bpcompile.reporting.view import Table, Tile, duration, shown
+from bpcompile.tuning import folds, table
 from bpcompile.tuning import study as studies
-from bpcompile.tuning import table
 from bpcompile.tuning.objective import Objective
 from bpcompile.tuning.outcome import Found
 from bpcompile.tuning.plots import plots
@@ -24,7 +24,7 @@ def page(found: Found, best: FrozenTrial | None) -> str:
         "trials.html.jinja",
         name=found.study.study_name,
         series=series,
-        verdict=_verdict(best, series),
+        verdict=_verdict(best, series, _apart(best)),
         tiles=list(_tiles(found, best)),
         best=None if best is None else found.text(best),
         command=None if best is None else found.command(best),
@@ -34,10 +34,17 @@ def page(found: Found, best: FrozenTrial | None) -> str:
     )
 
 
-def _verdict(best: FrozenTrial | None, series: str) -> str:
+def _verdict(best: FrozenTrial | None, series: str, apart: str) -> str:
     if best is None:
         return "No trial has come to its end."
-    return f"Trial {best.number} is the best: {series} {best.value:.4f}."
+    return f"Trial {best.number} is the best: {series} {best.value:.4f}{apart}."
+
+
+def _apart(best: FrozenTrial | None) -> str:
+    """How far the folds of a trial are apart, where it has some."""
+    done = folds.from_attribute(best.user_attrs.get(studies.FOLDS, ())) if best else ()
+    deviation = folds.deviation([training.value for training in done])
+    return "" if deviation is None else f" ± {deviation:.4f} over {len(done)} folds"
 
 
 def _tiles(found: Found, best: FrozenTrial | None) -> list[Tile]:
@@ -75,10 +82,12 @@ def _table(rows: list[table.Row], objective: Objective) -> Table:
 
 def _facts(found: Found) -> list[tuple[str, str]]:
     settings = found.study.user_attrs.get(studies.SETTINGS, {})
+    count = settings.get("number of folds")
+    share = settings.get("validation fraction") or "as the spec says"
     facts = {
         "Spec": found.spec,
         "Target": settings.get("target", ""),
-        "Validation": settings.get("validation fraction") or "as the spec says",
+        "Validation": f"each of {count} folds in its turn" if count else share,
         "Optuna": optuna.__version__,
     }
     return [(name, shown(str(value), 200)) for name, value in facts.items()]

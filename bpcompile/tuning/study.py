@@ -30,12 +30,14 @@ from bpcompile.tuning.space import Values
 HEARTBEAT, GRACE = 20, 90
 #: How often a storage is tried that refuses, and the seconds between.
 TRIES, PAUSE = 4, 0.5
-#: Trials before the pruner compares with their median, and epochs that each may have.
-STARTUP, WARMUP = 5, 3
+#: Trials before the pruner compares with their median, and epochs that each may have, or
+#: folds: the first alone tells too little.
+STARTUP, WARMUP, FIRST_FOLDS = 5, 3, 1
 #: Attributes of a study and of its trials.
 SETTINGS, WRITTEN = "settings", "written"
 INSTEAD, PLACE, FOLDER, WORKER = "instead_of", "place", "folder", "worker"
 SET, FAILURE, EPOCHS, TIES = "set", "failure", "epochs", "ties"
+FOLDS = "folds"
 
 _NO_ADDRESS = (
     "--storage takes an address, such as sqlite:///study.db or "
@@ -102,7 +104,8 @@ def open_study(url: str, name: str, objective: Objective, pruning: bool) -> Stor
             warnings.simplefilter("ignore")
             storage = _opened(url, {**wait, "pool_pre_ping": True})
             names = optuna.get_all_study_names(storage)
-            median = optuna.pruners.MedianPruner(STARTUP, WARMUP + 1)
+            first = FIRST_FOLDS if objective.folds else WARMUP
+            median = optuna.pruners.MedianPruner(STARTUP, first + 1)
             study = optuna.create_study(
                 storage=storage,
                 study_name=name,
@@ -147,7 +150,8 @@ def check_settings(storage: Storage, settings: Mapping[str, Any]) -> None:
     if kept is None:
         study.set_user_attr(SETTINGS, dict(settings))
         return
-    changed = [name for name in settings if kept.get(name) != settings[name]]
+    # What a study of an earlier version does not know of was not there.
+    changed = [name for name in settings if kept.get(name, "") != settings[name]]
     if changed:
         raise UserError(
             f"the study {study.study_name} was begun with another {changed[0]}; "

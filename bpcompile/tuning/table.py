@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bpcompile.errors import printable
+from bpcompile.tuning import folds
 from bpcompile.tuning import study as studies
 from bpcompile.tuning.objective import Objective
 
@@ -99,10 +100,15 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _row(trial: FrozenTrial, objective: Objective, names: Mapping[str, str]) -> Row:
-    ties = [trial.user_attrs.get(studies.TIES)] if objective.ties else []
+    measured = [trial.value]
+    if objective.folds:
+        done = folds.from_attribute(trial.user_attrs.get(studies.FOLDS, ()))
+        measured.append(folds.deviation([training.value for training in done]))
+    if objective.ties:
+        measured.append(trial.user_attrs.get(studies.TIES))
     return Row(
         trial.number,
-        tuple("" if v is None else f"{v:.4f}" for v in (trial.value, *ties)),
+        tuple("" if value is None else f"{value:.4f}" for value in measured),
         _STATES[trial.state],
         trial.user_attrs.get(studies.EPOCHS, len(trial.intermediate_values)),
         tuple((names[name], shown(value)) for name, value in trial.params.items()),
