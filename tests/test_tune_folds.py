@@ -1,4 +1,4 @@
-"""`bpcompile tune --folds K`: every trial is K trainings, their mean is what counts."""
+"""What trials of `bpcompile tune` are compared by: folds, whose mean counts, data given."""
 
 from __future__ import annotations
 
@@ -227,6 +227,75 @@ def test_what_is_asked_for_takes_the_place_of_what_the_spec_holds_out(
     assert own.items() <= best["hyperparameters"].items()
 
 
+# ---- Data of one's own -----------------------------------------------------------------
+
+
+def write_given(count: int = 60) -> None:
+    """given.npz: training images, of which there are more than these."""
+    data = np.load(DATA)
+    np.savez("given.npz", x=data["x_train"][:count], y=data["y_train"][:count])
+
+
+def test_given_data_are_what_counts_and_what_early_stopping_follows(
+    capsys: Any,
+) -> None:
+    write_search(8, space=RATES, early_stopping={"patience": 2, "monitor": "cost"})
+    write_given()
+    assert tune("--trials", 1, "--validation", "given.npz") == 0
+    (trial,) = ended(study())
+    data = np.load(DATA)
+    np.savez("train.npz", x=data["x_train"], y=data["y_train"])
+    given = [w for one in trial.user_attrs["set"] for w in ("--set", one)]
+    assert bpcompile("digits.json", *given, "-o", "again.py").returncode == 0
+    words = ("train", "--data", "train.npz", "--test", "given.npz")
+    done = run(sys.executable, "again.py", *words, "--result", "again.json")
+    assert done.returncode == 0
+    again = json.loads(pathlib.Path("again.json").read_text())
+    assert trial.value == again["saved"]["test_cost"]
+    assert [*trial.intermediate_values] == [*range(1, again["last"]["epoch"] + 1)]
+    log = (TRIALS / "0000/log.jsonl").read_text().splitlines()
+    examples = json.loads(log[0])["examples"]
+    assert {key: examples.get(key) for key in ("train", "test", "validation")} == {
+        "train": 1500,
+        "test": 60,
+        "validation": None,
+    }
+    head = capsys.readouterr().out.splitlines()[2]
+    assert head.split()[:3] == ["trial", "validation_cost", "state"]
+    text = pathlib.Path("digits.tune/trials.html").read_text(encoding="utf-8")
+    assert "data of its own" in text
+    # Other data of one's own are other data.
+    write_given(61)
+    assert tune("--trials", 1, "--validation", "given.npz") == 2
+    assert "was begun with another data" in capsys.readouterr().err
+
+
+def test_given_data_decide_between_equals_too(capsys: Any) -> None:
+    """And take the place of what the spec holds out; a CSV's classes have names."""
+    rows = [f"{x},{x * 2},{'cat' if x < 0 else 'dog'}" for x in range(-20, 20)]
+    pathlib.Path("two.csv").write_text("\n".join(["a,b,pet", *rows]))
+    pathlib.Path("some.csv").write_text("\n".join(["a,b,pet", *rows[::5]]))
+    outputs = {"size": 2, "activation": "softmax"}
+    fields: dict[str, Any] = {"layers": [2, outputs], "cost": "log_likelihood"}
+    fields["hyperparameters"] = {"epochs": 3, "validation_fraction": 0.2}
+    pathlib.Path("pets.json").write_text(json.dumps(fields))
+    pathlib.Path("space.json").write_text(json.dumps(RATES))
+    words = ("--data", "two.csv", "--target", "pet", "--validation", "some.csv")
+    search = ("tune", "pets.json", "--space", "space.json", "--study", "pets")
+    assert main([*search, *words, "--trials", "2"]) == 0
+    trials = ended(study("pets"))
+    results = [
+        json.loads(path.read_text())["saved"]
+        for path in sorted(pathlib.Path().glob("pets.tune/trials/*/result.json"))
+    ]
+    for trial, saved in zip(trials, results, strict=True):
+        assert trial.value == saved["test_accuracy"]
+        assert trial.user_attrs["ties"] == saved["test_cost"]
+        assert "validation_cost" not in saved
+
+
+# ---- What is refused -------------------------------------------------------------------
+
 #: Arguments beside those of every search, and what is said of them.
 REFUSED: list[tuple[str, str]] = [
     ("--folds 1", "argument --folds: must be a whole number from 2, not '1'"),
@@ -235,6 +304,18 @@ REFUSED: list[tuple[str, str]] = [
         "--folds 5 --validation-fraction 0.2",
         "give --validation-fraction or --folds, not both",
     ),
+    ("--folds 5 --validation given.npz", "give --folds or --validation, not both"),
+    (
+        "--validation given.npz --validation-fraction 0.2",
+        "give --validation-fraction or --validation, not both",
+    ),
+    (
+        "--validation given.npz --space share.json",
+        f"--validation does not go with {SHARE} in the space",
+    ),
+    ("--validation none.npz", "cannot read none.npz: No such file or directory"),
+    (f"--validation {DATA}", f"{DATA}: has no x, y"),
+    ("--validation other.npz", "the trainer: "),
     ("--folds 1501", "the trainer: 1501 folds need as many rows, x has 1500"),
     ("--folds 5 --space share.json", f"--folds does not go with {SHARE} in the space"),
     (
@@ -254,10 +335,12 @@ def test_what_cannot_be_is_said_before_the_first_trial(
         ("fold.json", f"{FOLD}.number", {"int": [1, 5]}),
     ):
         pathlib.Path(name).write_text(json.dumps({"set": {path: values}}))
+    write_given()
+    np.savez("other.npz", x=np.zeros((3, 5)), y=np.zeros(3, int))
     assert tune("--trials", 1, *given.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines()[0].endswith(message)
+    assert message in err.splitlines()[0]
     assert not [*pathlib.Path().glob("*.tune/trials/*")]
 
 

@@ -90,9 +90,9 @@ class Attempt:
         if not self._started:
             self._started = self._trainer.start()
             return False
-        code = self._trainer.poll()
+        code, objective = self._trainer.poll(), self._search.objective
         if not self._folds:
-            self._report(self._trainer.curve(self._search.objective.series))
+            self._report(self._trainer.curve(objective.logged(objective.series)))
         return code is not None and self._ended(self._trainer, code)
 
     def stop(self) -> None:

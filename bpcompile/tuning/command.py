@@ -13,7 +13,7 @@ from bpcompile.sections import MAX_FOLDS
 from bpcompile.source.override import overridden
 from bpcompile.target import default_target_name, load_target
 from bpcompile.tuning.checking import check_space
-from bpcompile.tuning.data import Data
+from bpcompile.tuning.data import TRAINING, VALIDATION, Data
 from bpcompile.tuning.folds import split_of
 from bpcompile.tuning.objective import objective
 from bpcompile.tuning.reading import read_space
@@ -52,6 +52,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         type=_folds,
         help="train each trial K times, each with another K-th held out; the mean counts",
+    )
+    parser.add_argument(
+        "--validation",
+        metavar="F",
+        help="or data to compare by: .npz with x, y, or CSV",
     )
     parser.add_argument(
         "--no-pruning", action="store_true", help="let every trial finish"
@@ -135,11 +140,13 @@ def run(options: argparse.Namespace) -> int:
     spec = validate(document)
     options.messages.found(warnings(spec, document))
     file = read_space(options.space)
-    split = split_of(spec, file.space, options.validation_fraction, options.folds)
+    held_out = options.validation_fraction, options.folds, options.validation
+    split = split_of(spec, file.space, *held_out)
     trained = overridden(document, split.assignments())
     check_space(trained, file)
     wanted = objective(validate(trained), options.metric, file.space.set)
-    wanted = replace(wanted, folds=split.folds > 0)
+    given = options.validation is not None
+    wanted = replace(wanted, folds=split.folds > 0, given=given)
     # Loaded here, because it needs Optuna.
     from bpcompile.tuning.searching import Task, search
 
@@ -154,9 +161,10 @@ def _data(options: argparse.Namespace) -> Data:
     if options.column and not options.data:
         raise UserError("--target COLUMN goes with --data F, a CSV")
     named = {
-        "--data": options.data,
+        TRAINING: options.data,
         "--target": options.column,
         "--x": options.x,
         "--y": options.y,
+        VALIDATION: options.validation,
     }
-    return Data({name: value for name, value in named.items() if value})
+    return Data({name: file for name, file in named.items() if file is not None})

@@ -49,23 +49,30 @@ class Split:
 
 
 def split_of(
-    spec: NetworkSpec, space: Space, share: float | None, folds: int | None
+    spec: NetworkSpec,
+    space: Space,
+    share: float | None = None,
+    folds: int | None = None,
+    given: str | None = None,
 ) -> Split:
     """What the command line says, else what the spec does, else a share.
 
-    Raises UserError where one of them contradicts another, or what is searched.
+    given: the file that has the validation data. Raises UserError where one of them
+    contradicts another, or what is searched.
     """
-    if share is not None and folds is not None:
-        raise UserError("give --validation-fraction or --folds, not both")
-    asked = "--folds" if folds else "--validation-fraction"
+    options = {"--validation-fraction": share, "--folds": folds, "--validation": given}
+    asked = [option for option, value in options.items() if value is not None]
+    if len(asked) > 1:
+        raise UserError(f"give {asked[0]} or {asked[1]}, not both")
     searched = [p for p in space.set if p == SHARE or p.startswith(FOLD)]
-    if searched and (share is not None or folds is not None):
-        raise UserError(f"{asked} does not go with {searched[0]} in the space")
-    own = (SHARE, spec.hyperparameters.validation_fraction is not None)
-    other = (FOLD, spec.hyperparameters.validation_fold is not None)
-    if folds is not None:
-        return Split(_without(own, other), folds)
-    if share is None and (searched or spec.hyperparameters.validates):
+    if searched and asked:
+        raise UserError(f"{asked[0]} does not go with {searched[0]} in the space")
+    hyper = spec.hyperparameters
+    own = (SHARE, hyper.validation_fraction is not None)
+    other = (FOLD, hyper.validation_fold is not None)
+    if share is None and asked:
+        return Split(_without(own, other), folds or 0)
+    if not asked and (searched or hyper.validates):
         return Split(())
     return Split((*_without(other), f"{SHARE}={FRACTION if share is None else share}"))
 
@@ -92,7 +99,8 @@ class Training:
 def training(result: Mapping[str, Any], objective: Objective) -> Training | None:
     """That of a trainer's --result; None where it has no value."""
     saved, last = result.get("saved") or {}, result.get("last") or {}
-    value, ties = saved.get(objective.series), saved.get(objective.ties)
+    series = objective.series, objective.ties
+    value, ties = (saved.get(objective.logged(name)) for name in series)
     if value is None:
         return None
     return Training(value, ties, last.get("epoch", 0))

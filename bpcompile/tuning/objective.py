@@ -21,15 +21,21 @@ class Objective:
 
     ties    the series that decides between equals, less of it is better; "": none does
     folds   whether what counts is the mean over several trainings
+    given   whether validation data are given, which a trainer's log calls test data
     """
 
     series: str
     ties: str = ""
     folds: bool = False
+    given: bool = False
 
     @property
     def falls(self) -> bool:
         return self.series == COST
+
+    def logged(self, series: str) -> str:
+        """What a trainer's log calls a series."""
+        return series.replace("validation", "test", 1) if self.given else series
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -53,7 +59,9 @@ def objective(spec: NetworkSpec, metric: str | None, paths: Iterable[str]) -> Ob
     classifies = spec.resolved_task == "classification"
     known = (ACCURACY, COST) if classifies else (COST,)
     watch = early_stopping(spec)
-    series = metric or (watch.series if watch else known[0])
+    # Without a split of its own a spec watches what it calls test data.
+    followed = watch.series.replace("test", "validation", 1) if watch else known[0]
+    series = metric or followed
     refuse_unknown("metric", series, known)
     of_one_kind = not any(map(_changes_cost, paths))
     if series == COST and not of_one_kind:

@@ -84,6 +84,7 @@ def _facts(found: Found) -> list[tuple[str, str]]:
     settings = found.study.user_attrs.get(studies.SETTINGS, {})
     count = settings.get("number of folds")
     share = settings.get("validation fraction") or "as the spec says"
+    share = "data of its own" if found.objective.given else share
     facts = {
         "Spec": found.spec,
         "Target": settings.get("target", ""),
