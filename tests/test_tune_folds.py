@@ -37,6 +37,16 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def new_study() -> optuna.Study:
+    """One that has trials before the search."""
+    pathlib.Path("digits.tune").mkdir()
+    return optuna.create_study(
+        storage="sqlite:///digits.tune/study.db",
+        study_name="digits",
+        direction="maximize",
+    )
+
+
 def results(trial: int, count: int) -> list[dict[str, Any]]:
     """What the trainers of a trial's folds say of themselves."""
     folders = (TRIALS / f"{trial:04d}" / f"fold-{k}" for k in range(1, count + 1))
@@ -118,12 +128,7 @@ def test_hopeless_trial_is_pruned_after_two_folds(capsys: Any) -> None:
     """Of five that have learnt it is known already."""
     values = optuna.distributions.FloatDistribution(1e-9, 1)
     write_search(epochs=1, space={"set": {RATE: {"float": [values.low, values.high]}}})
-    pathlib.Path("digits.tune").mkdir()
-    begun = optuna.create_study(
-        storage="sqlite:///digits.tune/study.db",
-        study_name="digits",
-        direction="maximize",
-    )
+    begun = new_study()
     learnt = optuna.create_trial(
         value=0.9,
         intermediate_values=dict.fromkeys((1, 2, 3), 0.9),
@@ -145,6 +150,36 @@ def test_hopeless_trial_is_pruned_after_two_folds(capsys: Any) -> None:
     # What it came to stands in the table, of its two folds.
     row = out.splitlines()[8].split()
     assert row[:2] == ["5", f"{statistics.fmean(saved(5, 2, LOGGED[0])):.4f}"]
+
+
+@pytest.mark.parametrize("done", [1, 3])
+def test_folds_that_another_machine_has_trained_are_not_trained_again(
+    done: int,
+) -> None:
+    """It was killed in its second fold, or after its last but before it said so."""
+    before = {"value": 0.5, "ties": 1.0, "epochs": 2}
+    gone = {"place": "elsewhere", "folder": "0007", "folds": [before] * done}
+    write_search(space=RATES)
+    values = optuna.distributions.FloatDistribution(0.1, 1)
+    waiting = optuna.create_trial(
+        state=TrialState.WAITING,
+        params={RATE: 0.5},
+        distributions={RATE: values},
+        user_attrs=gone,
+    )
+    new_study().add_trial(waiting)
+    assert tune("--trials", 1, "--folds", 3) == 0
+    (trial,) = ended(study())
+    here = [path.name for path in sorted(TRIALS.glob("*/fold-*"))]
+    assert here == [f"fold-{k}" for k in range(done + 1, 4)]
+    found = [
+        json.loads((TRIALS / "0000" / name / "result.json").read_text())["saved"]
+        for name in here
+    ]
+    expected = [0.5] * done + [saved["validation_accuracy"] for saved in found]
+    assert trial.value == statistics.fmean(expected)
+    kept = json.loads((TRIALS / "0000/result.json").read_text())
+    assert kept["values"]["validation_accuracy"] == expected
 
 
 @pytest.mark.parametrize(("folds", "let_be"), [(False, 3), (True, 1)])
@@ -264,6 +299,7 @@ def test_given_data_are_what_counts_and_what_early_stopping_follows(
     assert head.split()[:3] == ["trial", "validation_cost", "state"]
     text = pathlib.Path("digits.tune/trials.html").read_text(encoding="utf-8")
     assert "data of its own" in text
+    assert "held out" not in text
     # Other data of one's own are other data.
     write_given(61)
     assert tune("--trials", 1, "--validation", "given.npz") == 2

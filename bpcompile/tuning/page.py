@@ -28,6 +28,7 @@ def page(found: Found, best: FrozenTrial | None) -> str:
         tiles=list(_tiles(found, best)),
         best=None if best is None else found.text(best),
         command=None if best is None else found.command(best),
+        judge=_judge(found.objective),
         plots=list(plots(found.study, found.objective)),
         trials=_table(rows, found.objective),
         facts=_facts(found),
@@ -38,6 +39,12 @@ def _verdict(best: FrozenTrial | None, series: str, apart: str) -> str:
     if best is None:
         return "No trial has come to its end."
     return f"Trial {best.number} is the best: {series} {best.value:.4f}{apart}."
+
+
+def _judge(objective: Objective) -> str:
+    if objective.given:
+        return "data that were given for it"
+    return "data held out of the training data"
 
 
 def _apart(best: FrozenTrial | None) -> str:
