@@ -163,7 +163,9 @@ def test_failed_trials_are_recorded_and_no_end_of_the_search(
     out, err = capsys.readouterr()
     good, diverged, wrong = ended(study())
     assert good.state == TrialState.COMPLETE
-    assert {diverged.state, wrong.state} == {TrialState.FAIL}
+    # The sampler is to learn from values that diverge, not from an accident.
+    assert diverged.state == TrialState.PRUNED
+    assert wrong.state == TrialState.FAIL
     assert diverged.user_attrs["failure"].startswith("diverged in epoch 1")
     assert wrong.user_attrs["failure"].endswith(
         "y is 7 at row 2, expected a whole number from 0 to 4"
@@ -173,6 +175,28 @@ def test_failed_trials_are_recorded_and_no_end_of_the_search(
         assert f"trial {trial.number}: failed: {said}" in err
         assert said in out
     assert "digits: 3 trials, 1 complete, 2 failed" in out
+
+
+def test_sampler_keeps_away_from_values_that_diverge(plain: None, capsys: Any) -> None:
+    """Optuna's leave out what has failed, and would draw there again and again."""
+    write_search(1, space={"set": {RATE: {"float": [0.1, 1e6], "log": True}}})
+    values = optuna.distributions.FloatDistribution(0.1, 1e6, log=True)
+    begun = new_study()
+    for k in range(8):
+        rate = 0.2 * (k + 1)
+        learnt = optuna.create_trial(
+            value=0.9,
+            params={RATE: rate},
+            distributions={RATE: values},
+            user_attrs={"set": [f"{RATE}={rate}"]},
+        )
+        begun.add_trial(learnt)
+    for rate in (7e5, 8e5, 9e5, 1e6):
+        begun.enqueue_trial({RATE: rate})
+    assert tune("--trials", 15) == 0
+    assert "11 complete, 4 failed" in capsys.readouterr().out
+    drawn = [trial.params[RATE] for trial in ended(study())[12:]]
+    assert max(drawn) < 1e3, drawn
 
 
 def test_no_trial_that_ends_is_a_finding(plain: None, capsys: Any) -> None:

@@ -120,7 +120,8 @@ class Attempt:
             self._trainer, self._started = self._built(), False
         except (SpecErrors, UserError) as failure:
             first = failure.errors[0] if isinstance(failure, SpecErrors) else failure
-            self._tell_failed(getattr(first, "message", str(first)))
+            reason = getattr(first, "message", str(first))
+            self._tell_failed(reason, by_values=isinstance(failure, SpecErrors))
         return self._trainer is None
 
     def _built(self) -> Trainer:
@@ -162,7 +163,9 @@ class Attempt:
             trainer.tidy()
             return True
         reason = result.get("message") if code == 1 else trainer.said()
-        self._tell_failed(reason or f"the trainer ended with exit code {code}", epochs)
+        reason = reason or f"the trainer ended with exit code {code}"
+        diverged = code == 1 and result.get("reason") == "diverged"
+        self._tell_failed(reason, epochs, by_values=diverged)
         return True
 
     # ---- Its end -------------------------------------------------------------------
@@ -189,13 +192,14 @@ class Attempt:
         more = f", {len(self._done)} of {self._folds} folds" if self._folds else ""
         self._say(f"pruned after {epochs} epochs{more}")
 
-    def _tell_failed(self, reason: str, epochs: int = 0) -> None:
+    def _tell_failed(
+        self, reason: str, epochs: int = 0, *, by_values: bool = False
+    ) -> None:
         if self._folds:
             reason = f"fold {len(self._done) + 1}: {reason}"
         epochs += sum(training.epochs for training in self._done)
         self.trial.set_user_attr(studies.EPOCHS, epochs)
-        self.trial.set_user_attr(studies.FAILURE, reason)
-        self._storage.study.tell(self.trial, state=TrialState.FAIL)
+        studies.fail(self._storage.study, self.trial, reason, by_values)
         self._say(f"failed: {reason}")
 
     def _say(self, what: str) -> None:

@@ -64,7 +64,7 @@ def _tiles(found: Found, best: FrozenTrial | None) -> list[Tile]:
         (TrialState.PRUNED, "pruned"),
         (TrialState.FAIL, "failed"),
     ):
-        count = sum(trial.state == state for trial in trials)
+        count = sum(studies.state_of(trial) == state for trial in trials)
         tiles.append(Tile(f"{count}", f"trials {word}"))
     seconds = sum(t.duration.total_seconds() for t in trials if t.duration is not None)
     tiles.append(Tile(duration(seconds), "of all trials together"))
@@ -83,7 +83,7 @@ def _table(rows: list[table.Row], objective: Objective) -> Table:
     more = len(rows) - MOST_ROWS
     note = f"{more:,} more are left out." if more > 0 else ""
     measures = (name.replace("_", " ") for name in objective.measures)
-    head = ("trial", *measures, "state", "epochs", *names)
+    head = ("trial", *measures, "state", "epochs trained", *names)
     return Table(head, tuple(cells), note)
 
 

@@ -119,6 +119,7 @@ def _curves(study: optuna.Study, series: str, step: str) -> Any:
     if axes.get_legend():
         axes.get_legend().remove()
     axes.set_xlabel(step)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(series)
     return axes
 

@@ -226,6 +226,21 @@ def current(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.number not in replaced]
 
 
+def state_of(trial: FrozenTrial) -> TrialState:
+    """What has become of a trial, whatever Optuna was told of it; see `fail`."""
+    return TrialState.FAIL if FAILURE in trial.user_attrs else trial.state
+
+
+def fail(study: optuna.Study, trial: Trial, reason: str, by_values: bool) -> None:
+    """Record that a trial has failed: by its values, or by accident.
+
+    Optuna's samplers leave out what has failed, and would draw the same again and again
+    where values diverge. As pruned they are the worst of all to them.
+    """
+    trial.set_user_attr(FAILURE, reason)
+    study.tell(trial, state=TrialState.PRUNED if by_values else TrialState.FAIL)
+
+
 def ranked(study: optuna.Study) -> list[FrozenTrial]:
     """The same, the best first: of those that are complete the one with the best value,
     of equals the one with the lower cost, or else the first."""
@@ -234,7 +249,7 @@ def ranked(study: optuna.Study) -> list[FrozenTrial]:
     def rank(trial: FrozenTrial) -> tuple[int, float, float, int]:
         value = math.inf if trial.value is None else trial.value * (1 if falls else -1)
         ties = trial.user_attrs.get(TIES, math.inf)
-        return STATES.index(trial.state), value, ties, trial.number
+        return STATES.index(state_of(trial)), value, ties, trial.number
 
     return sorted(current(study), key=rank)
 

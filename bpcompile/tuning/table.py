@@ -100,7 +100,8 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _row(trial: FrozenTrial, objective: Objective, names: Mapping[str, str]) -> Row:
-    measured = [trial.value]
+    state = studies.state_of(trial)
+    measured = [None if state == TrialState.FAIL else trial.value]
     if objective.folds:
         done = folds.from_attribute(trial.user_attrs.get(studies.FOLDS, ()))
         measured.append(folds.deviation([training.value for training in done]))
@@ -109,7 +110,7 @@ def _row(trial: FrozenTrial, objective: Objective, names: Mapping[str, str]) -> 
     return Row(
         trial.number,
         tuple("" if value is None else f"{value:.4f}" for value in measured),
-        _STATES[trial.state],
+        _STATES[state],
         trial.user_attrs.get(studies.EPOCHS, len(trial.intermediate_values)),
         tuple((names[name], shown(value)) for name, value in trial.params.items()),
         printable(str(trial.user_attrs.get(studies.FAILURE, ""))),
