@@ -88,7 +88,7 @@ def test_stopped_search_goes_on_where_it_was(how: str) -> None:
         assert [(trial.params, trial.value) for trial in trials] == expected
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT][: 1 + LONG])
 def test_search_that_is_stopped_in_a_fold_goes_on_in_it(how: signal.Signals) -> None:
     """What was measured before is not trained again, and the mean is the same."""
     write_search(EPOCHS, space=SLOW)
@@ -110,12 +110,11 @@ def test_search_that_is_stopped_in_a_fold_goes_on_in_it(how: signal.Signals) -> 
     assert starts == [1, 2, 1]
     (trial,) = ended(study())
     assert [*trial.intermediate_values] == [1, 2, 3]
-    if how == signal.SIGKILL or LONG:
-        started(*words, "--study", "whole").communicate(timeout=120)
-        (whole,) = ended(study("whole"))
-        for name in ("params", "value", "intermediate_values"):
-            assert getattr(trial, name) == getattr(whole, name)
-        assert trial.user_attrs["folds"] == whole.user_attrs["folds"]
+    started(*words, "--study", "whole").communicate(timeout=120)
+    (whole,) = ended(study("whole"))
+    for name in ("params", "value", "intermediate_values"):
+        assert getattr(trial, name) == getattr(whole, name)
+    assert trial.user_attrs["folds"] == whole.user_attrs["folds"]
 
 
 def test_second_interrupt_loses_nothing_either() -> None:
@@ -134,7 +133,7 @@ def test_second_interrupt_loses_nothing_either() -> None:
 # ---- Several workers ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("more", [(), ("--folds", 2, "--jobs", 2)])
+@pytest.mark.parametrize("more", [("--folds", 2, "--jobs", 2), ()][: 1 + LONG])
 def test_two_workers_share_one_folder(more: tuple[Any, ...]) -> None:
     write_search(10, space=SLOW)
     workers = [started("--trials", 4, *more) for _ in range(2)]
