@@ -114,10 +114,8 @@ def imported(text: str, name: str) -> ModuleType:
 
 
 def _steps(spec: NetworkSpec) -> int:
-    hyper = spec.hyperparameters
-    n, fraction = _training_size(spec), hyper.validation_fraction
-    if fraction is not None:
-        n -= len(reference.held_out(n, fraction, hyper.seed))
+    n, hyper = _training_size(spec), spec.hyperparameters
+    n -= len(reference.validation_rows(spec, n, hyper.seed))
     return -(-n // hyper.examples_per_update)
 
 
@@ -237,4 +235,4 @@ def _asks_for_validation(spec: NetworkSpec) -> bool:
     """Whether training follows a validation set that the spec does not split off."""
     hyper = spec.hyperparameters
     follows = hyper.early_stopping or SCHEDULES[hyper.schedule.kind].halves
-    return bool(follows) and hyper.validation_fraction is None
+    return bool(follows) and not hyper.validates

@@ -140,6 +140,7 @@ def _training_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
     if hyper.clipping.value and hyper.clipping.norm:
         message = "has both value and norm"
         yield Conflict((section, "clipping"), message, "take one of them")
+    yield from _fold_conflicts(spec)
     if hyper.class_weights is not None:
         yield from _class_weights_conflicts(spec, len(hyper.class_weights))
     yield from _monitor_conflicts(spec)
@@ -149,6 +150,18 @@ def _training_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
         message = f"is {warmup}, of {hyper.epochs} epochs in all"
         path = (section, "schedule", "warmup")
         yield Conflict(path, message, "the schedule begins after the warm-up")
+
+
+def _fold_conflicts(spec: NetworkSpec) -> Iterator[Conflict]:
+    """Two parts of the data held out at once, or one that is not there."""
+    hyper, path = spec.hyperparameters, ("hyperparameters", "validation_fold")
+    fold = hyper.validation_fold
+    if fold and hyper.validation_fraction:
+        message = "does not go with a validation_fraction"
+        yield Conflict(path, message, "take one of them")
+    if fold and fold.number > fold.of:
+        message = f"is {fold.number}, of {fold.of} folds"
+        yield Conflict((*path, "number"), message, "folds are counted from 1")
 
 
 def _class_weights_conflicts(spec: NetworkSpec, given: int) -> Iterator[Conflict]:

@@ -55,10 +55,18 @@ def constants(spec: NetworkSpec) -> Iterator[Constant]:
     if hyper.early_stopping:
         path, patience = f"{_SECTION}/early_stopping", hyper.early_stopping.patience
         yield Constant("early_stopping_patience", patience, f"{path}/patience")
-    for name in ("validation_fraction", "class_weights"):
-        value = getattr(hyper, name)
-        if value is not None:
-            yield Constant(name, value, f"{_SECTION}/{name}")
+    if hyper.validation_fraction is not None:
+        path = f"{_SECTION}/validation_fraction"
+        yield Constant("validation_fraction", hyper.validation_fraction, path)
+    if hyper.validation_fold:
+        path = f"{_SECTION}/validation_fold"
+        yield Constant(
+            "validation_fold", hyper.validation_fold.number, f"{path}/number"
+        )
+        yield Constant("validation_folds", hyper.validation_fold.of, f"{path}/of")
+    if hyper.class_weights is not None:
+        path = f"{_SECTION}/class_weights"
+        yield Constant("class_weights", hyper.class_weights, path)
 
 
 def _expressions(found: Schedule) -> tuple[Expr, ...]:
@@ -83,7 +91,7 @@ def _watch(spec: NetworkSpec, monitor: str) -> Watch:
     if monitor == "auto":
         classifies = spec.resolved_task == "classification"
         monitor = "accuracy" if classifies else "cost"
-    split = spec.hyperparameters.validation_fraction is not None
+    split = spec.hyperparameters.validates
     return Watch(f"{'validation' if split else 'test'}_{monitor}", monitor == "cost")
 
 

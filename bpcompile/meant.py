@@ -85,6 +85,7 @@ _ABBREVIATIONS: Mapping[str, str] = {
     "warmup_epochs": "warmup",
     "n_iter_no_change": "patience",
     "validation_split": "validation_fraction",
+    "cross_validation": "validation_fold",
     "class_weight": "class_weights",
     "lr_schedule": "schedule",
     "scheduler": "schedule",

@@ -187,6 +187,7 @@ class Plan:
     slopes           of the hidden layers that may be flat
     scalings         the kinds of scaling that are fitted to the data, for a hint
     validates        a part of the training data is held out
+    folds            it is one of several equal parts, which has a number
     weighs_classes   the examples of each class have a factor
     parallel         the kind by which processes share a step's examples, "" for none
     reduction        what is done to the gradients of their shares, before clipping
@@ -230,6 +231,7 @@ class Plan:
     slopes: tuple[Slope, ...] = ()
     scalings: tuple[str, ...] = ()
     validates: bool = False
+    folds: bool = False
     weighs_classes: bool = False
     parallel: str = ""
     reduction: tuple[Step, ...] = ()

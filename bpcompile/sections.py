@@ -25,6 +25,7 @@ MAX_WIDTH = 1_000_000
 MAX_COUNT = 1_000_000_000
 MAX_ACCUMULATE = 1_000_000
 MAX_PENALTY = 1e9
+MAX_FOLDS = 1_000_000
 
 Size = Annotated[
     int, Field(ge=1, le=MAX_WIDTH, description="number of neurons", examples=[30])
@@ -153,6 +154,15 @@ class EarlyStopping(Section):
     monitor: Monitor = "auto"
 
 
+class ValidationFold(Section):
+    """One of several equal parts of the training data, as cross-validation needs it."""
+
+    number: int = Field(
+        ge=1, le=MAX_FOLDS, description="which of them is held out, from 1"
+    )
+    of: int = Field(ge=2, le=MAX_FOLDS, description="how many of them there are")
+
+
 class Hyperparameters(Section):
     """How the network is trained."""
 
@@ -198,9 +208,17 @@ class Hyperparameters(Section):
         lt=1,
         description="share of the training data that is split off for validation",
     )
+    validation_fold: ValidationFold | None = Field(
+        default=None, description="a fold of the training data, in the place of a share"
+    )
     class_weights: Weights | None = Field(
         default=None, description="a factor on the cost of each class's examples"
     )
+
+    @property
+    def validates(self) -> bool:
+        """Whether a part of the training data is held out."""
+        return bool(self.validation_fraction or self.validation_fold)
 
     @property
     def examples_per_update(self) -> int:

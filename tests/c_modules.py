@@ -342,8 +342,8 @@ class Network:
 
     def _asked(self, monitor: tuple[str, ...], has_test: bool) -> tuple[int, ...]:
         """Bits of what to measure on each dataset: "cost" asks for that of all."""
-        validates = self.library.spec.hyperparameters.validation_fraction
-        given = {"": True, "test_": has_test, "validation_": bool(validates)}
+        validates = self.library.spec.hyperparameters.validates
+        given = {"": True, "test_": has_test, "validation_": validates}
         return tuple(
             sum(
                 bit

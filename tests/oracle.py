@@ -258,10 +258,9 @@ def _falling(
     that at any rate. Either weighs the examples as training does.
     """
     given = data.for_reference()
-    fraction = spec.hyperparameters.validation_fraction
     n = len(data.x)
     seed, classes = spec.hyperparameters.seed, reference.split_classes(spec, given["y"])
-    out = reference.held_out(n, fraction, seed, classes) if fraction else ()
+    out = reference.validation_rows(spec, n, seed, classes)
     rows, targets = ([given[k][i] for i in range(n) if i not in out] for k in "xy")
     scaling = reference.fit_scaling(spec, rows)
     weights = reference.class_weights(spec, targets)

@@ -165,6 +165,13 @@ def _layers(draw: st.DrawFn, cost: str) -> list[Any]:
     return layers
 
 
+def _held_out(share: float | None) -> dict[str, Any]:
+    """A share of the training data; from 0.4 on, as either half."""
+    if share is None or share < 0.4:
+        return {"validation_fraction": share}
+    return {"validation_fold": {"number": 1 if share < 0.45 else 2, "of": 2}}
+
+
 @st.composite
 def _hyperparameters(draw: st.DrawFn, classes: int) -> dict[str, Any]:
     """Any; with class weights where there are classes."""
@@ -182,7 +189,7 @@ def _hyperparameters(draw: st.DrawFn, classes: int) -> dict[str, Any]:
         "schedule": draw(_operator(SCHEDULES)),
         "regularization": {**regularization, "max_norm": draw(limits)},
         "clipping": {draw(st.sampled_from(["value", "norm"])): draw(limits)},
-        "validation_fraction": draw(_off_or(st.floats(0.1, 0.5))),
+        **_held_out(draw(_off_or(st.floats(0.1, 0.5)))),
     }
     patience = st.fixed_dictionaries({"patience": st.integers(1, 10)})
     chosen["early_stopping"] = draw(_off_or(patience, 5))
@@ -211,7 +218,7 @@ def specs(draw: st.DrawFn, dtype: str = "float64") -> NetworkSpec:
 def without_validation(spec: NetworkSpec) -> NetworkSpec:
     """The spec without what follows a validation set: no gradient depends on it."""
     hyper = spec.hyperparameters
-    off = {"early_stopping": None, "validation_fraction": None}
+    off = dict.fromkeys(("early_stopping", "validation_fraction", "validation_fold"))
     kept = {"schedule": Operator("constant", hyper.schedule.values)}
     halves = SCHEDULES[hyper.schedule.kind].halves
     hyper = hyper.model_copy(update={**off, **(kept if halves else {})})
@@ -275,6 +282,4 @@ def validation_for(spec: NetworkSpec, seed: int) -> tuple[Array, Array] | None:
     """Data to validate on where training asks for it and the spec splits none off."""
     hyper = spec.hyperparameters
     asked = hyper.early_stopping or SCHEDULES[hyper.schedule.kind].halves
-    return (
-        data_for(spec, 5, seed + 1) if asked and not hyper.validation_fraction else None
-    )
+    return data_for(spec, 5, seed + 1) if asked and not hyper.validates else None

@@ -120,7 +120,8 @@ def test_the_specs_use_the_whole_catalogue() -> None:
     hyper = [fields["hyperparameters"] for fields in found]
     added = [section.get("regularization", {}) for section in hyper]
     assert all(any(section.get(k) for section in added) for k in REGULARIZERS)
-    for key in ("early_stopping", "validation_fraction", "class_weights"):
+    held_out = ("validation_fraction", "validation_fold")
+    for key in ("early_stopping", *held_out, "class_weights"):
         assert any(section.get(key) for section in hyper)
 
 

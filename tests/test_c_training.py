@@ -98,6 +98,26 @@ def test_everything_at_once(flags: tuple[str, ...]) -> None:
     assert len(records) < 30, "nothing was stopped early"
 
 
+@pytest.mark.parametrize(("number", "values"), [(1, False), (3, True)])
+def test_a_fold_holds_out_the_same_rows(number: int, values: bool) -> None:
+    """The last of three has one of 23 rows less than the first."""
+    hyper = {**EVERYTHING["hyperparameters"], "validation_fraction": None}
+    hyper |= {"validation_fold": {"number": number, "of": 3}}
+    layers = EVERYTHING["layers"]
+    if values:
+        layers = [*layers[:-1], {"size": CLASSES, "activation": "identity"}]
+        hyper |= {"class_weights": None, "schedule": "cosine"}
+    cost = "quadratic" if values else EVERYTHING["cost"]
+    fields = {"layers": layers, "cost": cost, "hyperparameters": hyper}
+    spec = spec_of(**fields, dtype="float64")
+    x, y = data()
+    y = np.random.default_rng(3).normal(size=(N, CLASSES)) if values else y
+    also = ("cost", "accuracy")[: 1 if values else 2]
+    assert "validation_cost" in same_runs(spec, x=x, y=y, epochs=5, monitor=also)[0]
+    with pytest.raises(AssertionError):  # more folds than rows
+        c_modules.library(spec).Network().train(x[:2], y[:2])
+
+
 @pytest.mark.parametrize("dtype", c_modules.TYPES)
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_data_of_every_type_are_scaled_alike(scaling: str, dtype: str) -> None:

@@ -28,6 +28,7 @@ def report_of(target: str = TARGETS[0], **fields: Any) -> Report:
         {"clipping": {"norm": 0.1}, "regularization": {"l2": 1.0, "max_norm": 1.5}},
         {"early_stopping": {"patience": 1}},
         {"early_stopping": {"monitor": "cost"}, "validation_fraction": 0.4},
+        {"early_stopping": {}, "validation_fold": {"number": 2, "of": 3}},
         {"class_weights": [0.5, 2.0]},
     ],
     ids=lambda hyper: "-".join(hyper),

@@ -21,6 +21,7 @@ from bpcompile.sections import (
     InputLayer,
     Layer,
     Regularization,
+    ValidationFold,
 )
 from bpcompile.spec import NetworkSpec
 
@@ -137,7 +138,7 @@ def test_the_spec_page_names_every_word_of_the_language():
     )
     kinds = [kind for registry in registries for kind in registry]
     sections = (NetworkSpec, Hyperparameters, InputLayer, Layer, Regularization)
-    sections += (Clipping, EarlyStopping)
+    sections += (Clipping, EarlyStopping, ValidationFold)
     keys = [key for section in sections for key in keys_of(section)]
     for word in [*kinds, *keys]:
         assert re.search(rf'[`"]{re.escape(word)}[`"]', page), word

@@ -116,6 +116,7 @@ LATER = st.one_of(
 STOPPING = _fields(
     patience=SIZES, monitor=st.sampled_from(["auto", "accuracy", "cost"])
 )
+FOLDS = st.integers(2, 9)
 HYPERPARAMETERS = _fields(
     learning_rate=POSITIVE,
     mini_batch_size=SIZES,
@@ -129,6 +130,7 @@ HYPERPARAMETERS = _fields(
     schedule=_operator(operators.SCHEDULES),
     early_stopping=st.none() | STOPPING,
     validation_fraction=st.none() | SHARES,
+    validation_fold=st.none() | st.fixed_dictionaries({"number": FOLDS, "of": FOLDS}),
     class_weights=st.none() | st.lists(POSITIVE, max_size=3),
 )
 # Control characters are refused by the reader, wherever they stand.
@@ -235,6 +237,7 @@ WHOLE: dict[str, Any] = {
         "schedule": "constant",
         "early_stopping": {"patience": 3, "monitor": "auto"},
         "validation_fraction": 0.2,
+        "validation_fold": {"number": 2, "of": 5},
         "class_weights": [1, 0.5],
     },
     "parallel": "none",

@@ -24,6 +24,7 @@ DECAY = {"regularization": {"l2": 1.0}}
 STOPPING = {"early_stopping": {"patience": 3}}
 HALVING = {"schedule": "halve_on_plateau"}
 HALF = {"validation_fraction": 0.5}
+FOLD = {"validation_fold": {"number": 2, "of": 3}}
 
 
 def neurons(activation):
@@ -167,6 +168,13 @@ VARIANTS = {
         "hyperparameters": HALVING,
     },
     "held_out": {"layers": [3, 2], "cost": "quadratic", "hyperparameters": HALF},
+    "fold": {"layers": [3, 2], "cost": "quadratic", "hyperparameters": FOLD},
+    "fold_of_values": {
+        "layers": [3, IDENTITY],
+        "cost": "quadratic",
+        "task": "regression",
+        "hyperparameters": FOLD,
+    },
     "class_weights": {
         "layers": [3, {**SOFTMAX, "size": 30}],
         "cost": LIKELY,

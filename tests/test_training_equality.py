@@ -77,7 +77,7 @@ def bits(net: Any) -> list[bytes]:
 
 def series_of(run: reference.Training, spec: NetworkSpec) -> dict[str, Any]:
     """What a module records of the reference's run, by the name in its records."""
-    prefix = "validation" if spec.hyperparameters.validation_fraction else "test"
+    prefix = "validation" if spec.hyperparameters.validates else "test"
     watched = run.validation[0] if run.validation else ()
     return {
         "cost": run.costs,

@@ -15,11 +15,13 @@ import pytest
 from html_pages import Page, assert_self_contained
 from optuna.trial import TrialState
 from support import SPECS, bpcompile, renderer, run
-from tuned import DATA, RATE, SIZE, ended, study, tune, write_search
+from tuned import DATA, RATE, SIZE, best_of, ended, study, tune, write_search
 
 from bpcompile import load_spec
 from bpcompile.cli import main
+from bpcompile.errors import UserError
 from bpcompile.tuning import table
+from bpcompile.tuning.objective import objective
 
 OUTPUTS = "layers[2].size"
 
@@ -61,7 +63,7 @@ def test_search_leaves_the_best_spec_a_table_and_a_page(capsys: Any) -> None:
     write_search()
     assert tune("--trials", 4, "-o", "best.json") == 0
     out, err = capsys.readouterr()
-    best = study().best_trial
+    best = best_of(study())
     values = [trial.value for trial in ended(study())]
     assert len(values) == 4
     # The table has the best first, and all that was tried.
@@ -70,6 +72,7 @@ def test_search_leaves_the_best_spec_a_table_and_a_page(capsys: Any) -> None:
     assert names.split() == [
         "trial",
         "validation_accuracy",
+        "validation_cost",
         "state",
         "epochs",
         "values",
@@ -160,7 +163,9 @@ def test_failed_trials_are_recorded_and_no_end_of_the_search(
     out, err = capsys.readouterr()
     good, diverged, wrong = ended(study())
     assert good.state == TrialState.COMPLETE
-    assert {diverged.state, wrong.state} == {TrialState.FAIL}
+    # The sampler is to learn from values that diverge, not from an accident.
+    assert diverged.state == TrialState.PRUNED
+    assert wrong.state == TrialState.FAIL
     assert diverged.user_attrs["failure"].startswith("diverged in epoch 1")
     assert wrong.user_attrs["failure"].endswith(
         "y is 7 at row 2, expected a whole number from 0 to 4"
@@ -170,6 +175,28 @@ def test_failed_trials_are_recorded_and_no_end_of_the_search(
         assert f"trial {trial.number}: failed: {said}" in err
         assert said in out
     assert "digits: 3 trials, 1 complete, 2 failed" in out
+
+
+def test_sampler_keeps_away_from_values_that_diverge(plain: None, capsys: Any) -> None:
+    """Optuna's leave out what has failed, and would draw there again and again."""
+    write_search(1, space={"set": {RATE: {"float": [0.1, 1e6], "log": True}}})
+    values = optuna.distributions.FloatDistribution(0.1, 1e6, log=True)
+    begun = new_study()
+    for k in range(8):
+        rate = 0.2 * (k + 1)
+        learnt = optuna.create_trial(
+            value=0.9,
+            params={RATE: rate},
+            distributions={RATE: values},
+            user_attrs={"set": [f"{RATE}={rate}"]},
+        )
+        begun.add_trial(learnt)
+    for rate in (7e5, 8e5, 9e5, 1e6):
+        begun.enqueue_trial({RATE: rate})
+    assert tune("--trials", 15) == 0
+    assert "11 complete, 4 failed" in capsys.readouterr().out
+    drawn = [trial.params[RATE] for trial in ended(study())[12:]]
+    assert max(drawn) < 1e3, drawn
 
 
 def test_no_trial_that_ends_is_a_finding(plain: None, capsys: Any) -> None:
@@ -213,6 +240,66 @@ def test_regression_is_compared_by_its_cost(plain: None) -> None:
     found = study("sine")
     assert found.direction.name == "MINIMIZE"
     assert found.best_value == min(trial.value for trial in ended(found) if trial.value)
+
+
+#: What equals are told apart by, over two clouds that every rate parts without a fault.
+TWO: dict[str, Any] = {
+    "name": "digits",
+    "layers": [2, {"size": 2, "activation": "softmax"}],
+    "cost": "log_likelihood",
+    "hyperparameters": {"epochs": 20, "validation_fraction": 0.2},
+}
+EQUALS = (0.1, 0.05, 1.0, 0.5)
+
+
+def write_equals(space: Any) -> None:
+    """two.npz, digits.json and space.json; the trials of EQUALS wait in their order."""
+    y = np.arange(100) % 2
+    noise = np.random.default_rng(0).uniform(-0.2, 0.2, (100, 2))
+    np.savez("two.npz", x=np.eye(2)[y] * 2 - 1 + noise, y=y)
+    pathlib.Path("digits.json").write_text(json.dumps(TWO))
+    pathlib.Path("space.json").write_text(json.dumps(space))
+
+
+def test_of_equals_the_one_with_the_lower_cost_is_the_best(
+    plain: None, capsys: Any
+) -> None:
+    write_equals({"set": {RATE: {"float": [0.01, 1]}}})
+    begun = new_study()
+    for rate in EQUALS:
+        begun.enqueue_trial({RATE: rate})
+    assert tune("--data", "two.npz", "--trials", 4) == 0
+    trials = ended(study())
+    assert [trial.value for trial in trials] == [1.0] * 4
+    costs = [trial.user_attrs["ties"] for trial in trials]
+    assert costs == [
+        result_of(trial.number)["saved"]["validation_cost"] for trial in trials
+    ]
+    order = sorted(range(4), key=costs.__getitem__)
+    assert order == [2, 3, 0, 1]  # the faster, the surer
+    lines = capsys.readouterr().out.splitlines()[3:7]
+    assert [line.split()[0] for line in lines] == [*map(str, order)]
+    assert [line.split()[2] for line in lines] == [f"{costs[i]:.4f}" for i in order]
+    text = pathlib.Path("digits.tune/trials.html").read_text(encoding="utf-8")
+    assert "Trial 2 is the best" in text
+    assert re.findall(r"<tr><td>(\d)</td>", text) == [*map(str, order)]
+    rate = load_spec("digits.tune/best.json").hyperparameters.learning_rate
+    assert rate == EQUALS[2]
+
+
+def test_of_equals_whose_costs_are_of_different_kinds_the_first_is(
+    plain: None, capsys: Any
+) -> None:
+    costs = ("log_likelihood", "quadratic")
+    write_equals({"set": {RATE: {"float": [0.01, 1]}, "cost": {"choices": costs}}})
+    begun = new_study()
+    for rate, cost in zip(EQUALS, sorted(costs * 2), strict=True):
+        begun.enqueue_trial({RATE: rate, "cost": cost})
+    assert tune("--data", "two.npz", "--trials", 4) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[2].split()[:3] == ["trial", "validation_accuracy", "state"]
+    assert [line[0] for line in out.splitlines()[3:7]] == ["0", "1", "2", "3"]
+    assert all(trial.value == 1 for trial in ended(study()))
 
 
 #: Arguments beside those of every search, and what is said of them.
@@ -275,6 +362,26 @@ def test_costs_of_different_kinds_are_not_compared(plain: None, capsys: Any) -> 
     assert tune("--metric", "validation_cost") == 2
     assert "the space changes the cost, which" in capsys.readouterr().err
     assert tune("--trials", 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("cost", True),
+        ("cost.delta", True),
+        ("operators", True),
+        ("operators.costs.own.formula", True),
+        ("operators.activations.own.formula", False),
+        ("hyperparameters.class_weights", False),
+    ],
+)
+def test_which_values_change_the_cost(path: str, changes: bool) -> None:
+    """Its formula too, of a spec that has a cost of its own."""
+    spec = load_spec(SPECS / "digits.json")
+    assert objective(spec, None, [path]).ties == ("" if changes else "validation_cost")
+    if changes:
+        with pytest.raises(UserError, match="the space changes the cost"):
+            objective(spec, "validation_cost", [path])
 
 
 def test_spec_that_was_edited_by_hand_is_kept(plain: None, capsys: Any) -> None:

@@ -88,6 +88,35 @@ def test_stopped_search_goes_on_where_it_was(how: str) -> None:
         assert [(trial.params, trial.value) for trial in trials] == expected
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT][: 1 + LONG])
+def test_search_that_is_stopped_in_a_fold_goes_on_in_it(how: signal.Signals) -> None:
+    """What was measured before is not trained again, and the mean is the same."""
+    write_search(EPOCHS, space=SLOW)
+    words = ("--trials", 1, "--folds", 3, "--set", "layers[1].size=10")
+    first = started(*words)
+    second = TRIALS / "0000" / "fold-2"
+    wait_for(lambda: len(epochs_of(second)) > 3)
+    wait_for((second / "checkpoint.safetensors").exists)
+    first.send_signal(how)
+    first.communicate(timeout=60)
+    logs = [(TRIALS / "0000" / f"fold-{k}" / "log.jsonl") for k in (1, 2, 3)]
+    before = logs[0].read_bytes()
+    again = started(*words)
+    out, said = again.communicate(timeout=120)
+    assert again.returncode == 0, said
+    assert "digits: 1 trial, 1 complete" in out
+    assert logs[0].read_bytes() == before
+    starts = [log.read_text().count('{"event": "start"') for log in logs]
+    assert starts == [1, 2, 1]
+    (trial,) = ended(study())
+    assert [*trial.intermediate_values] == [1, 2, 3]
+    started(*words, "--study", "whole").communicate(timeout=120)
+    (whole,) = ended(study("whole"))
+    for name in ("params", "value", "intermediate_values"):
+        assert getattr(trial, name) == getattr(whole, name)
+    assert trial.user_attrs["folds"] == whole.user_attrs["folds"]
+
+
 def test_second_interrupt_loses_nothing_either() -> None:
     write_search(10**6, space=SLOW)
     first = started("--trials", 1)
@@ -104,13 +133,18 @@ def test_second_interrupt_loses_nothing_either() -> None:
 # ---- Several workers ---------------------------------------------------------------
 
 
-def test_two_workers_share_one_folder() -> None:
+@pytest.mark.parametrize("more", [("--folds", 2, "--jobs", 2), ()][: 1 + LONG])
+def test_two_workers_share_one_folder(more: tuple[Any, ...]) -> None:
     write_search(10, space=SLOW)
-    workers = [started("--trials", 4) for _ in range(2)]
+    workers = [started("--trials", 4, *more) for _ in range(2)]
+    tables = []
     for worker in workers:
         out, said = worker.communicate(timeout=120)
         assert worker.returncode == 0, said
         assert "4 trials" in out or "5 trials" in out
+        tables.append(out)
+    # Both name the same best, and all others in the same order.
+    assert tables[0] == tables[1]
     trials = ended(study())
     # Both may have begun the last one at the same time.
     assert len(trials) in (4, 5)

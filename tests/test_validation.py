@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -151,6 +152,62 @@ def test_one_row_cannot_be_split(target: str) -> None:
     module = module_with("sides", target, validation_fraction=0.5)
     with pytest.raises(ValueError, match="x has 1 row: there is none to hold out"):
         module.Network().train(inputs(1), labels("sides", 1))
+
+
+# ---- Folds -----------------------------------------------------------------------------
+
+
+def folded(kind: str, target: str, number: int, of: int, **hyper: Any) -> Any:
+    fold = {"number": number, "of": of}
+    return module_with(kind, target, validation_fold=fold, **hyper)
+
+
+@every
+def test_every_row_is_in_one_fold(kind: str, target: str) -> None:
+    """Of each class as many in one as in the other, and they are the reference's."""
+    y, seed, of = labels(kind, 47, 2), 2**53 - 1, 3
+    spec = spec_for(kind)
+    classes = reference.split_classes(spec, y)
+    folds = []
+    for number in range(1, of + 1):
+        net = folded(kind, target, number, of).Network(seed=seed)
+        rows, held_out = net._split(net._targets(y, 47))
+        assert held_out.tolist() == reference.fold(47, number, of, seed, classes)
+        assert sorted([*rows, *held_out]) == [*range(47)]
+        assert rows.tolist() == sorted(rows)
+        folds.append(held_out.tolist())
+        for c in set(classes or ()):
+            assert classes
+            held, share = sum(classes[i] == c for i in held_out), classes.count(c) / of
+            assert math.floor(share) <= held <= math.ceil(share)
+    assert sorted(itertools.chain(*folds)) == [*range(47)]
+    assert sorted(map(len, folds)) == [15, 16, 16]
+
+
+@every
+def test_a_fold_is_not_trained_on(kind: str, target: str) -> None:
+    module = folded(kind, target, 2, 3, epochs=4)
+    net, other = module.Network(), module_with(kind, target, epochs=4).Network()
+    data = noisy(kind)
+    rows, held_out = net._split(net._targets(data["y"], 30))
+    history = net.train(**data, monitor="cost")
+    other.train(data["x"][rows], data["y"][rows])
+    assert bytes_of(net) == bytes_of(other)
+    measured = other.cost(data["x"][held_out], data["y"][held_out])
+    assert history[-1]["validation_cost"] == pytest.approx(measured, rel=1e-14)
+
+
+@every_target
+def test_there_are_as_many_rows_as_folds(target: str) -> None:
+    net = folded("sides", target, 1, 5).Network()
+    with pytest.raises(ValueError, match="5 folds need as many rows, x has 4"):
+        net.train(inputs(4), labels("sides", 4))
+    assert len(net._split(np.eye(2)[[0, 1, 0, 1, 0]])[1]) == 1
+    spec = spec_for(
+        "sides", hyperparameters={"validation_fold": {"number": 1, "of": 5}}
+    )
+    with pytest.raises(ValueError, match="expected at least 5 examples"):
+        reference.train(spec, inputs(4).tolist(), labels("sides", 4).tolist(), 1)
 
 
 # ---- Early stopping ----------------------------------------------------------------------

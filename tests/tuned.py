@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from support import SPECS
 
 from bpcompile.cli import main
@@ -74,6 +74,12 @@ def ended(found: optuna.Study) -> list[FrozenTrial]:
     trials = found.get_trials()
     replaced = {trial.user_attrs.get("instead_of") for trial in trials}
     return [trial for trial in trials if trial.number not in replaced]
+
+
+def best_of(found: optuna.Study) -> FrozenTrial:
+    """The complete trial with the best accuracy, of equals that with the lowest cost."""
+    complete = [t for t in ended(found) if t.state == TrialState.COMPLETE]
+    return max(complete, key=lambda t: (t.value, -t.user_attrs["ties"], -t.number))
 
 
 def wait_for(what: Any, seconds: float = 60.0) -> Any:

@@ -34,7 +34,7 @@ def trained_by_the_step(spec: NetworkSpec, parallel: bool = False) -> NetworkSpe
     fields["parallel"] = (MPI if parallel else NONE).kind
     hyper: dict[str, Any] = fields["hyperparameters"]
     hyper["learning_rate"] = LEARNING_RATE
-    for key in ("early_stopping", "validation_fraction"):
+    for key in ("early_stopping", "validation_fraction", "validation_fold"):
         hyper.pop(key, None)
     if SCHEDULES[spec.hyperparameters.schedule.kind].halves:
         hyper.pop("schedule")

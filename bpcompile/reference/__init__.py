@@ -22,6 +22,7 @@ from bpcompile.reference.optimise import Memory, update
 from bpcompile.reference.randomness import (
     dropped,
     epoch_order,
+    fold,
     held_out,
     normals,
     philox_words,
@@ -29,7 +30,13 @@ from bpcompile.reference.randomness import (
 )
 from bpcompile.reference.schedule import Watch, learning_rate
 from bpcompile.reference.sensitivity import sensitivity
-from bpcompile.reference.training import State, Training, train, update_mini_batch
+from bpcompile.reference.training import (
+    State,
+    Training,
+    train,
+    update_mini_batch,
+    validation_rows,
+)
 
 __all__ = [
     "Memory",
@@ -47,6 +54,7 @@ __all__ = [
     "feedforward",
     "finite_difference",
     "fit_scaling",
+    "fold",
     "held_out",
     "initial_parameters",
     "learning_rate",
@@ -60,4 +68,5 @@ __all__ = [
     "uniforms",
     "update",
     "update_mini_batch",
+    "validation_rows",
 ]

@@ -18,6 +18,7 @@ __all__ = [
     "WEIGHTS",
     "dropped",
     "epoch_order",
+    "fold",
     "held_out",
     "normal_stream",
     "normals",
@@ -145,6 +146,23 @@ def held_out(
         return sorted(sorted(range(n), key=words.__getitem__)[:k])
     order = sorted(range(n), key=lambda i: (classes[i], words[i]))
     return sorted(i for p, i in enumerate(order) if (p + 1) * k // n > p * k // n)
+
+
+def fold(
+    n: int, number: int, of: int, seed: int, classes: Sequence[int] | None = None
+) -> list[int]:
+    """Which of n examples are in a fold, its number from 1, in the order they have.
+
+    Sorted as `held_out` sorts them, by words or first by classes (n,), the examples are
+    dealt to the folds in turn: a class gives each its share, rounded up or down. Raises
+    ValueError where there are fewer examples than folds, and as `held_out` does.
+    """
+    if n < of:
+        raise ValueError(f"expected at least {of} examples, one for each fold, got {n}")
+    words = philox_words(n, seed, SPLITS)
+    of_class = [0] * n if classes is None else classes
+    order = sorted(range(n), key=lambda i: (of_class[i], words[i]))
+    return sorted(order[number - 1 :: of])
 
 
 def dropped(

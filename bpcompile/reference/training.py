@@ -22,7 +22,7 @@ from bpcompile.reference.forward import (
 from bpcompile.reference.initial import initial_parameters
 from bpcompile.reference.measures import accuracy, class_weights, cost, split_classes
 from bpcompile.reference.optimise import Memory, update
-from bpcompile.reference.randomness import epoch_order, held_out
+from bpcompile.reference.randomness import epoch_order, fold, held_out
 from bpcompile.reference.schedule import (
     HALVINGS,
     Watch,
@@ -173,9 +173,9 @@ def _sets(
     n = len(pairs)
     if sample_weight is not None and len(sample_weight) != n:
         raise ValueError(f"expected {n} weights, got {len(sample_weight)}")
-    fraction = spec.hyperparameters.validation_fraction
-    shares = None if fraction is None else split_classes(spec, y)
-    out = [] if fraction is None else held_out(n, fraction, seed, shares)
+    validates = spec.hyperparameters.validates
+    classes = split_classes(spec, y) if validates else None
+    out = validation_rows(spec, n, seed, classes)
     rest = sorted(set(range(n)) - set(out))
     scaling = fit_scaling(spec, [x[i] for i in rest]) if scaling is None else scaling
     given = [1.0] * n if sample_weight is None else sample_weight
@@ -187,10 +187,26 @@ def _sets(
         )
         for part in (rest, out)
     )
-    if fraction is None and test is not None:
+    if not validates and test is not None:
         pairs = examples(spec, *test)
         held = _Set([scaled(row, scaling) for row, _ in pairs], [y for _, y in pairs])
     return data, held, scaling
+
+
+def validation_rows(
+    spec: NetworkSpec, n: int, seed: int, classes: Sequence[int] | None = None
+) -> list[int]:
+    """Which of n training examples a spec holds out, in the order they have.
+
+    classes: as `split_classes` has them. Raises ValueError as `fold` does.
+    """
+    hyper = spec.hyperparameters
+    if hyper.validation_fold:
+        number, of = hyper.validation_fold.number, hyper.validation_fold.of
+        return fold(n, number, of, seed, classes)
+    if hyper.validation_fraction is None:
+        return []
+    return held_out(n, hyper.validation_fraction, seed, classes)
 
 
 def _epoch(

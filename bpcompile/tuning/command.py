@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from dataclasses import replace
 
 from bpcompile.api import load_document
 from bpcompile.errors import UserError
 from bpcompile.options import add_overrides
+from bpcompile.sections import MAX_FOLDS
 from bpcompile.source.override import overridden
-from bpcompile.spec import NetworkSpec
 from bpcompile.target import default_target_name, load_target
 from bpcompile.tuning.checking import check_space
-from bpcompile.tuning.data import Data
+from bpcompile.tuning.data import TRAINING, VALIDATION, Data
+from bpcompile.tuning.folds import split_of
 from bpcompile.tuning.objective import objective
 from bpcompile.tuning.reading import read_space
-from bpcompile.tuning.space import Space
 from bpcompile.validate import validate, warnings
 
-FRACTION, TRIALS, MOST_JOBS = 0.2, 30, 256
-HELD_OUT = "hyperparameters.validation_fraction"
+TRIALS, MOST_JOBS = 30, 256
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         type=_share,
         help="of the data, held out to compare trials by; default: the spec's, or 0.2",
+    )
+    parser.add_argument(
+        "--folds",
+        metavar="K",
+        type=_folds,
+        help="train each trial K times, each with another K-th held out; the mean counts",
+    )
+    parser.add_argument(
+        "--validation",
+        metavar="F",
+        help="or data to compare by: .npz with x, y, or CSV",
     )
     parser.add_argument(
         "--no-pruning", action="store_true", help="let every trial finish"
@@ -92,6 +103,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _folds(text: str) -> int:
+    if not (text.isdecimal() and 1 < int(text) <= MAX_FOLDS):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2, not {text!r}")
+    return int(text)
+
+
 def _seed(text: str) -> int:
     if not (text.isdecimal() and int(text) < 2**53):
         message = f"must be a whole number >= 0 and < 2^53, not {text!r}"
@@ -123,31 +140,19 @@ def run(options: argparse.Namespace) -> int:
     spec = validate(document)
     options.messages.found(warnings(spec, document))
     file = read_space(options.space)
-    held_out = _held_out(options, spec, file.space)
-    trained = overridden(document, held_out)
+    held_out = options.validation_fraction, options.folds, options.validation
+    split = split_of(spec, file.space, *held_out)
+    trained = overridden(document, split.assignments())
     check_space(trained, file)
     wanted = objective(validate(trained), options.metric, file.space.set)
+    given = options.validation is not None
+    wanted = replace(wanted, folds=split.folds > 0, given=given)
     # Loaded here, because it needs Optuna.
     from bpcompile.tuning.searching import Task, search
 
     name = options.study or spec.name
-    task = Task(options.specs[0], document, held_out, file, wanted, target, data, name)
+    task = Task(options.specs[0], document, split, file, wanted, target, data, name)
     return search(task, options)
-
-
-def _held_out(
-    options: argparse.Namespace, spec: NetworkSpec, space: Space
-) -> tuple[str, ...]:
-    """The assignment that splits validation data off, where one is needed."""
-    share: float | None = options.validation_fraction
-    if share is not None and HELD_OUT in space.set:
-        raise UserError(
-            f"--validation-fraction does not go with {HELD_OUT} in the space"
-        )
-    known = spec.hyperparameters.validation_fraction is not None
-    if share is None and (known or HELD_OUT in space.set):
-        return ()
-    return (f"{HELD_OUT}={FRACTION if share is None else share}",)
 
 
 def _data(options: argparse.Namespace) -> Data:
@@ -156,9 +161,10 @@ def _data(options: argparse.Namespace) -> Data:
     if options.column and not options.data:
         raise UserError("--target COLUMN goes with --data F, a CSV")
     named = {
-        "--data": options.data,
+        TRAINING: options.data,
         "--target": options.column,
         "--x": options.x,
         "--y": options.y,
+        VALIDATION: options.validation,
     }
-    return Data({name: value for name, value in named.items() if value})
+    return Data({name: file for name, file in named.items() if file is not None})

@@ -1,7 +1,8 @@
 """The data that trials are given: of an .npz what training is for, and nothing else.
 
 What a trainer never reads cannot help to choose between variants: the test part of an
-archive stays where it is.
+archive stays where it is. Validation data of one's own are what a trainer calls test
+data, by which training then goes, too.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ from pathlib import Path
 
 from bpcompile.errors import UserError, printable
 
-#: The arrays of an archive, by the option that names them; the first that is there.
-_CHOICES = (("x_train", "y_train"), ("x", "y"))
+#: Files by the options that trainers have for them.
+TRAINING, VALIDATION = "--data", "--test"
+#: Of such an archive the arrays that may be meant, what they are as files, and what
+#: trainers call these.
+_ARCHIVES: Mapping[str, tuple[tuple[tuple[str, str], ...], str, tuple[str, str]]] = {
+    TRAINING: ((("x_train", "y_train"), ("x", "y")), "data", ("--x", "--y")),
+    VALIDATION: ((("x", "y"),), "validation", ("--test-x", "--test-y")),
+}
+_HELD = ("x.npy", "y.npy")
 
 
 @dataclass(frozen=True)
 class Data:
-    """Files by the options that name them: `--data`, `--target`, `--x`, `--y`."""
+    """Files by the options that trainers have for them: `--data`, `--target`, `--x`,
+    `--y`, and `--test` for those to validate on."""
 
     given: Mapping[str, str]
 
@@ -49,16 +58,18 @@ class Data:
         Raises UserError where an archive has no examples.
         """
         given = dict(self.given)
-        archive = given.get("--data")
-        if archive is not None and zipfile.is_zipfile(archive):
-            del given["--data"]
-            inside = folder / f"data-{digest[:16]}"
-            _unpack(archive, inside)
-            given |= {"--x": str(inside / "x.npy"), "--y": str(inside / "y.npy")}
+        for option, (choices, stem, names) in _ARCHIVES.items():
+            archive = given.get(option)
+            if archive is not None and zipfile.is_zipfile(archive):
+                del given[option]
+                inside = folder / f"{stem}-{digest[:16]}"
+                _unpack(archive, choices, inside)
+                files = (str(inside / held) for held in _HELD)
+                given |= dict(zip(names, files, strict=True))
         return tuple(word for pair in given.items() for word in pair)
 
 
-def _unpack(archive: str, folder: Path) -> None:
+def _unpack(archive: str, choices: tuple[tuple[str, str], ...], folder: Path) -> None:
     """Both arrays, byte for byte: a member of an .npz is an .npy file."""
     if folder.is_dir():
         return
@@ -69,11 +80,11 @@ def _unpack(archive: str, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as held:
             names = {name.removesuffix(".npy") for name in held.namelist()}
-            pairs = [pair for pair in _CHOICES if names.issuperset(pair)]
+            pairs = [pair for pair in choices if names.issuperset(pair)]
             if not pairs:
-                wanted = " or ".join(", ".join(pair) for pair in _CHOICES)
+                wanted = " or ".join(", ".join(pair) for pair in choices)
                 raise UserError(f"{shown}: has no {wanted}")
-            for name, to in zip(pairs[0], ("x.npy", "y.npy"), strict=True):
+            for name, to in zip(pairs[0], _HELD, strict=True):
                 with held.open(f"{name}.npy") as source, open(part / to, "wb") as out:
                     shutil.copyfileobj(source, out)
         if not folder.is_dir():

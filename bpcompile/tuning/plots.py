@@ -55,8 +55,10 @@ def plots(study: optuna.Study, objective: Objective) -> Iterator[Plot]:
         yield from _of_parameters(named, complete, series)
     told = [v for t in named.trials for v in t.intermediate_values.values()]
     if told:
-        says = f"{series} after every epoch, of all trials, pruned ones too"
-        draw = partial(_curves, named, series)
+        step = "fold" if objective.folds else "epoch"
+        says = f"{series} after every {step}, of all trials, pruned ones too"
+        says += ": the mean over the folds until then" * objective.folds
+        draw = partial(_curves, named, series, step)
         yield _plot("Curves", says, draw, logarithmic=_is_wide(told))
 
 
@@ -111,12 +113,13 @@ def _renamed(trial: FrozenTrial, names: dict[str, str]) -> FrozenTrial:
     )
 
 
-def _curves(study: optuna.Study, series: str) -> Any:
+def _curves(study: optuna.Study, series: str, step: str) -> Any:
     """Optuna's would have a legend with an entry for each trial."""
     axes: Any = drawn.plot_intermediate_values(study)
     if axes.get_legend():
         axes.get_legend().remove()
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(step)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel(series)
     return axes
 

@@ -19,12 +19,14 @@ from bpcompile.spec import canonical_json, digest
 from bpcompile.target import Target
 from bpcompile.threads import THREADS
 from bpcompile.tuning import study as studies
+from bpcompile.tuning.attempt import Search
 from bpcompile.tuning.data import Data
+from bpcompile.tuning.folds import Split
 from bpcompile.tuning.objective import Objective
 from bpcompile.tuning.outcome import Found, leave, refuse_other
 from bpcompile.tuning.reading import SpaceFile
 from bpcompile.tuning.trainer import build
-from bpcompile.tuning.worker import Search, Worker
+from bpcompile.tuning.worker import Worker
 from bpcompile.validate import validate
 
 DATABASE = "study.db"
@@ -32,7 +34,7 @@ DATABASE = "study.db"
 
 @dataclass(frozen=True)
 class Task:
-    """What is searched; see `bpcompile.tuning.worker.Search`.
+    """What is searched; see `bpcompile.tuning.attempt.Search`.
 
     spec   the file, as the command line names it
     name   of the study
@@ -40,7 +42,7 @@ class Task:
 
     spec: str
     document: Document
-    held_out: tuple[str, ...]
+    split: Split
     file: SpaceFile
     objective: Objective
     target: Target
@@ -75,7 +77,7 @@ def search(task: Task, options: argparse.Namespace) -> int:
             renderer,
             folder,
             data,
-            task.held_out,
+            task.split,
             options.trials,
             options.jobs,
             options.seed,
@@ -99,7 +101,8 @@ def _settings(task: Task, digest_of_data: str) -> dict[str, str]:
         "spec": digest(validate(task.document)),
         "space": hashlib.sha256(space.encode()).hexdigest(),
         "metric": task.objective.series,
-        "validation fraction": ", ".join(task.held_out),
+        "number of folds": str(task.split.folds or ""),
+        "validation fraction": ", ".join(task.split.given),
         "data": digest_of_data,
         "target": task.target.name,
     }
@@ -110,7 +113,7 @@ def _try_trainer(
 ) -> None:
     """Train the spec for no epoch: data that do not fit it are no trial's fault."""
     inside = folder / "check"
-    spec = validate(overridden(task.document, task.held_out))
+    spec = validate(overridden(task.document, task.split.assignments()))
     module, *_ = renderer.render(lower(spec), False)
     command = build(module.text, task.target, inside)
     weights = ("--weights-out", str(inside / "weights.safetensors"))

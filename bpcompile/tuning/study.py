@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -29,12 +30,14 @@ from bpcompile.tuning.space import Values
 HEARTBEAT, GRACE = 20, 90
 #: How often a storage is tried that refuses, and the seconds between.
 TRIES, PAUSE = 4, 0.5
-#: Trials before the pruner compares with their median, and epochs that each may have.
-STARTUP, WARMUP = 5, 3
+#: Trials before the pruner compares with their median, and epochs that each may have, or
+#: folds: the first alone tells too little.
+STARTUP, WARMUP, FIRST_FOLDS = 5, 3, 1
 #: Attributes of a study and of its trials.
 SETTINGS, WRITTEN = "settings", "written"
 INSTEAD, PLACE, FOLDER, WORKER = "instead_of", "place", "folder", "worker"
-SET, FAILURE, EPOCHS = "set", "failure", "epochs"
+SET, FAILURE, EPOCHS, TIES = "set", "failure", "epochs", "ties"
+FOLDS = "folds"
 
 _NO_ADDRESS = (
     "--storage takes an address, such as sqlite:///study.db or "
@@ -46,6 +49,8 @@ _DRIVER = (
 )
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+#: The best first.
+STATES = (*FINISHED, TrialState.RUNNING, TrialState.WAITING)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ def open_study(url: str, name: str, objective: Objective, pruning: bool) -> Stor
             warnings.simplefilter("ignore")
             storage = _opened(url, {**wait, "pool_pre_ping": True})
             names = optuna.get_all_study_names(storage)
-            median = optuna.pruners.MedianPruner(STARTUP, WARMUP)
+            first = FIRST_FOLDS if objective.folds else WARMUP
+            median = optuna.pruners.MedianPruner(STARTUP, first + 1)
             study = optuna.create_study(
                 storage=storage,
                 study_name=name,
@@ -144,7 +150,8 @@ def check_settings(storage: Storage, settings: Mapping[str, Any]) -> None:
     if kept is None:
         study.set_user_attr(SETTINGS, dict(settings))
         return
-    changed = [name for name in settings if kept.get(name) != settings[name]]
+    # What a study of an earlier version does not know of was not there.
+    changed = [name for name in settings if kept.get(name, "") != settings[name]]
     if changed:
         raise UserError(
             f"the study {study.study_name} was begun with another {changed[0]}; "
@@ -219,13 +226,35 @@ def current(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.number not in replaced]
 
 
-def best(study: optuna.Study) -> FrozenTrial | None:
-    """The best trial that is complete, the first of equals."""
-    complete = [t for t in current(study) if t.state == TrialState.COMPLETE]
+def state_of(trial: FrozenTrial) -> TrialState:
+    """What has become of a trial, whatever Optuna was told of it; see `fail`."""
+    return TrialState.FAIL if FAILURE in trial.user_attrs else trial.state
+
+
+def fail(study: optuna.Study, trial: Trial, reason: str, by_values: bool) -> None:
+    """Record that a trial has failed: by its values, or by accident.
+
+    Optuna's samplers leave out what has failed, and would draw the same again and again
+    where values diverge. As pruned they are the worst of all to them.
+    """
+    trial.set_user_attr(FAILURE, reason)
+    study.tell(trial, state=TrialState.PRUNED if by_values else TrialState.FAIL)
+
+
+def ranked(study: optuna.Study) -> list[FrozenTrial]:
+    """The same, the best first: of those that are complete the one with the best value,
+    of equals the one with the lower cost, or else the first."""
     falls = study.direction == optuna.study.StudyDirection.MINIMIZE
 
-    def rank(trial: FrozenTrial) -> float:
-        assert trial.value is not None
-        return trial.value if falls else -trial.value
+    def rank(trial: FrozenTrial) -> tuple[int, float, float, int]:
+        value = math.inf if trial.value is None else trial.value * (1 if falls else -1)
+        ties = trial.user_attrs.get(TIES, math.inf)
+        return STATES.index(state_of(trial)), value, ties, trial.number
 
-    return min(complete, key=rank, default=None)
+    return sorted(current(study), key=rank)
+
+
+def best(study: optuna.Study) -> FrozenTrial | None:
+    """The best trial that is complete."""
+    first = next(iter(ranked(study)), None)
+    return first if first and first.state == TrialState.COMPLETE else None

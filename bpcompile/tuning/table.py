@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bpcompile.errors import printable
+from bpcompile.tuning import folds
 from bpcompile.tuning import study as studies
 from bpcompile.tuning.objective import Objective
 
@@ -27,10 +28,11 @@ _STATES = {
 
 @dataclass(frozen=True)
 class Row:
-    """A trial: its number, its objective, its state, how many epochs, its values."""
+    """A trial: its number, what was measured of it, its state, how many epochs, its
+    values."""
 
     number: int
-    value: str
+    measured: tuple[str, ...]
     state: str
     epochs: int
     parameters: tuple[tuple[str, str], ...]
@@ -39,11 +41,9 @@ class Row:
 
 def rows(study: optuna.Study, objective: Objective) -> list[Row]:
     """All trials, the best first; of those that were not completed the last value."""
-    found = sorted(
-        studies.current(study), key=lambda trial: _rank(trial, objective.falls)
-    )
+    found = studies.ranked(study)
     names = short_names(dict.fromkeys(name for trial in found for name in trial.params))
-    return [_row(trial, names) for trial in found]
+    return [_row(trial, objective, names) for trial in found]
 
 
 def text(study: optuna.Study, objective: Objective) -> str:
@@ -52,7 +52,7 @@ def text(study: optuna.Study, objective: Objective) -> str:
     counts = [sum(row.state == state for row in found) for state in _STATES.values()]
     told = zip(counts, _STATES.values(), strict=True)
     states = ", ".join(f"{count} {state}" for count, state in told if count)
-    head = ("trial", objective.series, "state", "epochs", "values")
+    head = ("trial", *objective.measures, "state", "epochs", "values")
     cells = [head, *(_cells(row) for row in found[:MOST])]
     widths = [max(len(line[i]) for line in cells) for i in range(len(head) - 1)]
     lines = [
@@ -99,19 +99,18 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _rank(trial: FrozenTrial, falls: bool) -> tuple[int, float, int]:
-    states = list(_STATES)
-    value = (
-        trial.value if trial.value is not None else float("inf" if falls else "-inf")
-    )
-    return states.index(trial.state), value if falls else -value, trial.number
-
-
-def _row(trial: FrozenTrial, names: Mapping[str, str]) -> Row:
+def _row(trial: FrozenTrial, objective: Objective, names: Mapping[str, str]) -> Row:
+    state = studies.state_of(trial)
+    measured = [None if state == TrialState.FAIL else trial.value]
+    if objective.folds:
+        done = folds.from_attribute(trial.user_attrs.get(studies.FOLDS, ()))
+        measured.append(folds.deviation([training.value for training in done]))
+    if objective.ties:
+        measured.append(trial.user_attrs.get(studies.TIES))
     return Row(
         trial.number,
-        "" if trial.value is None else f"{trial.value:.4f}",
-        _STATES[trial.state],
+        tuple("" if value is None else f"{value:.4f}" for value in measured),
+        _STATES[state],
         trial.user_attrs.get(studies.EPOCHS, len(trial.intermediate_values)),
         tuple((names[name], shown(value)) for name, value in trial.params.items()),
         printable(str(trial.user_attrs.get(studies.FAILURE, ""))),
@@ -121,4 +120,4 @@ def _row(trial: FrozenTrial, names: Mapping[str, str]) -> Row:
 def _cells(row: Row) -> tuple[str, ...]:
     values = ", ".join(f"{name} {value}" for name, value in row.parameters)
     epochs = str(row.epochs) if row.epochs else ""
-    return str(row.number), row.value, row.state, epochs, row.remark or values
+    return str(row.number), *row.measured, row.state, epochs, row.remark or values

@@ -1,4 +1,4 @@
-"""The trials of one worker: started, followed, pruned, told; several at once.
+"""The trials of one worker, several at once, until there is nothing left to do.
 
 A worker that is killed loses nothing: its trials are found by the lock that died with
 it, or on other machines by its silence, and go on from their checkpoints.
@@ -9,28 +9,17 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from bpcompile.errors import SpecErrors, UserError
-from bpcompile.lower import lower
-from bpcompile.render import Renderer
-from bpcompile.source import Document
-from bpcompile.source.override import overridden
-from bpcompile.target import Target
 from bpcompile.tuning import study as studies
+from bpcompile.tuning.attempt import Attempt, Search
 from bpcompile.tuning.locks import is_free, lock
-from bpcompile.tuning.objective import Objective
-from bpcompile.tuning.space import Space
 from bpcompile.tuning.study import Storage
-from bpcompile.tuning.trainer import Trainer, build, options_of
 from bpcompile.tuning.variants import assignments, chosen
-from bpcompile.validate import validate
 
 #: Seconds between two looks at the trainers, and until one that was told to end is killed.
 INTERVAL, PATIENCE = 0.05, 20.0
@@ -40,48 +29,12 @@ IDLE = 0.5
 SEARCH = 2.0
 
 
-@dataclass(frozen=True)
-class Search:
-    """All that the trials of a study have in common.
-
-    document   the spec, with what the command line sets
-    held_out   the assignment that splits validation data off, where the spec has none
-    data       what the trainers are told of it
-    trials     how many there are to be in all
-    """
-
-    document: Document
-    space: Space
-    objective: Objective
-    target: Target
-    renderer: Renderer
-    folder: Path
-    data: tuple[str, ...]
-    held_out: tuple[str, ...]
-    trials: int
-    jobs: int
-    seed: int
-    say: Callable[[str], None]
-
-
-@dataclass
-class _Running:
-    """A trial and its trainer; `beat` is when its next sign of life is due."""
-
-    trial: Trial
-    trainer: Trainer
-    started: bool = False
-    pruned: bool = False
-    beat: float = 0.0
-    told: set[int] = field(default_factory=set)
-
-
 class Worker:
     """Works on a study until all its trials are done, by whomever."""
 
     def __init__(self, search: Search, storage: Storage) -> None:
         self.search, self.storage = search, storage
-        self._running: list[_Running] = []
+        self._running: list[Attempt] = []
         self._next_search = 0.0
         self._nameless: dict[int, float] = {}
         self._place = _place(search.folder)
@@ -152,14 +105,8 @@ class Worker:
         )
         given = assignments(search.document, search.space, values)
         trial.set_user_attr(studies.SET, list(given))
-        try:
-            command = self._built(given, folder)
-        except (SpecErrors, UserError) as failure:
-            first = failure.errors[0] if isinstance(failure, SpecErrors) else failure
-            self._failed(trial, getattr(first, "message", str(first)))
-            return
-        command = (*command, *options_of(folder, search.data))
-        self._running.append(_Running(trial, Trainer(folder, command)))
+        attempt = Attempt(search, self.storage, trial, folder, given)
+        self._running.append(attempt)
 
     def _folder(self, trial: Trial) -> Path:
         """That of the trial in whose place it stands, if that was here."""
@@ -170,85 +117,24 @@ class Worker:
         trial.set_user_attr(studies.WORKER, self._name)
         return self.search.folder / "trials" / str(trial.user_attrs[studies.FOLDER])
 
-    def _built(self, given: tuple[str, ...], folder: Path) -> tuple[str, ...]:
-        document = overridden(self.search.document, (*given, *self.search.held_out))
-        module, *_ = self.search.renderer.render(lower(validate(document)), False)
-        return build(module.text, self.search.target, folder)
-
-    def _step(self, one: _Running) -> bool:
+    def _step(self, one: Attempt) -> bool:
         """Look after a trial; whether it is done."""
         try:
-            return self._looked_after(one)
+            return one.step()
         except (optuna.exceptions.UpdateFinishedTrialError, ValueError) as failure:
             if not _is_taken(self.storage, one.trial):
                 raise
             # While this worker was silent, another has taken it over.
             self.search.say(f"trial {one.trial.number} was taken over: {failure}")
-            one.trainer.end(PATIENCE)
+            one.end(PATIENCE)
             return True
-
-    def _looked_after(self, one: _Running) -> bool:
-        if time.monotonic() >= one.beat:
-            self.storage.beat(one.trial)
-            one.beat = time.monotonic() + studies.HEARTBEAT
-        if not one.started:
-            one.started = one.trainer.start()
-            return False
-        code = one.trainer.poll()
-        self._report(one)
-        if code is None:
-            return False
-        self._tell(one, code)
-        return True
-
-    def _report(self, one: _Running) -> None:
-        """Tell the pruner of new epochs, and end the trainer where it says so."""
-        for epoch, value in one.trainer.curve(self.search.objective.series):
-            if epoch in one.told:
-                continue  # it was trained before, too, and the log has been cut
-            one.told.add(epoch)
-            one.trial.report(value, epoch)
-            if not one.pruned and one.trial.should_prune():
-                one.pruned = True
-                one.trainer.stop()
-
-    def _tell(self, one: _Running, code: int) -> None:
-        """Record how a trial has ended."""
-        trial, study, result = one.trial, self.storage.study, one.trainer.result()
-        saved, last = result.get("saved") or {}, result.get("last") or {}
-        trial.set_user_attr(studies.EPOCHS, last.get("epoch", 0))
-        value = saved.get(self.search.objective.series)
-        if code == 0 and value is not None:
-            study.tell(trial, value)
-        elif one.pruned and code != 1:
-            study.tell(trial, state=TrialState.PRUNED)
-        else:
-            reason = result.get("message") if code == 1 else one.trainer.said()
-            self._failed(trial, reason or f"the trainer ended with exit code {code}")
-            return
-        one.trainer.tidy()
-        state = "pruned" if code else f"{self.search.objective.series} {value:.4f}"
-        self._say(trial, f"{state} after {last.get('epoch', 0)} epochs")
-
-    def _failed(self, trial: Trial, reason: str) -> None:
-        trial.set_user_attr(studies.FAILURE, reason)
-        self.storage.study.tell(trial, state=TrialState.FAIL)
-        self._say(trial, f"failed: {reason}")
-
-    def _say(self, trial: Trial, what: str) -> None:
-        count = sum(
-            one.state in studies.FINISHED for one in studies.current(self.storage.study)
-        )
-        self.search.say(
-            f"trial {trial.number}: {what} ({count} of {self.search.trials})"
-        )
 
     def _give_up(self) -> None:
         """End what still runs; a second interrupt leaves it to be found later."""
         for one in self._running:
-            one.trainer.stop()
+            one.stop()
         for one in self._running:
-            one.trainer.end(PATIENCE)
+            one.end(PATIENCE)
             studies.give_back(self.storage, one.trial)
         self._running = []
         if self._lock is not None:
