@@ -196,6 +196,7 @@ def environment(target: Target, words: Words | None = None) -> Environment:
         decimals=decimals,
         filled=filled,
         in_lines=in_lines,
+        IN_STEPS=IN_STEPS,
         shared=shared,
         at_once=at_once,
         Var=Var,

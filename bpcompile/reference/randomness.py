@@ -140,11 +140,9 @@ def held_out(
     held out, so that each class gives its share, rounded up or down. Raises ValueError
     if a number does not fit into 64 unsigned bits.
     """
-    words = philox_words(n, seed, SPLITS)
-    k = min(n - 1, math.ceil(fraction * n))
+    k, order = min(n - 1, math.ceil(fraction * n)), _split_order(n, seed, classes)
     if classes is None:
-        return sorted(sorted(range(n), key=words.__getitem__)[:k])
-    order = sorted(range(n), key=lambda i: (classes[i], words[i]))
+        return sorted(order[:k])
     return sorted(i for p, i in enumerate(order) if (p + 1) * k // n > p * k // n)
 
 
@@ -159,10 +157,14 @@ def fold(
     """
     if n < of:
         raise ValueError(f"expected at least {of} examples, one for each fold, got {n}")
+    return sorted(_split_order(n, seed, classes)[number - 1 :: of])
+
+
+def _split_order(n: int, seed: int, classes: Sequence[int] | None) -> list[int]:
+    """n examples by their words, of one class (n,) after the other where they have one."""
     words = philox_words(n, seed, SPLITS)
     of_class = [0] * n if classes is None else classes
-    order = sorted(range(n), key=lambda i: (of_class[i], words[i]))
-    return sorted(order[number - 1 :: of])
+    return sorted(range(n), key=lambda i: (of_class[i], words[i]))
 
 
 def dropped(
